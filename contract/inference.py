@@ -1,0 +1,74 @@
+"""What a client, the Lambda, the endpoint and the console agree on about one prediction."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+TOP_K: Final = 5
+CONTENT_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
+RESPONSE_TYPE: Final = "application/json"
+# API Gateway takes 10 MB; Lambda's 6 MB event carries the photo in base64, which leaves about 4.4 MB.
+MAX_PHOTO_BYTES: Final = 4_400_000
+# 64 megapixels: more than phones take, and 192 MB decoded.
+MAX_PHOTO_PIXELS: Final = 64_000_000
+
+
+class ErrorCode(StrEnum):
+    """Machine-readable causes; each belongs to one HTTP status."""
+
+    BAD_IMAGE = "BadImage"
+    EMPTY_BODY = "EmptyBody"
+    FORBIDDEN = "Forbidden"
+    NOT_FOUND = "NotFound"
+    METHOD_NOT_ALLOWED = "MethodNotAllowed"
+    TOO_LARGE = "PhotoTooLarge"
+    UNSUPPORTED_TYPE = "UnsupportedMediaType"
+    TOO_MANY_REQUESTS = "TooManyRequests"
+    UNAVAILABLE = "ModelUnavailable"
+    INTERNAL = "InternalError"
+
+
+STATUS: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_IMAGE: 400,
+    ErrorCode.EMPTY_BODY: 400,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.TOO_LARGE: 413,
+    ErrorCode.UNSUPPORTED_TYPE: 415,
+    ErrorCode.TOO_MANY_REQUESTS: 429,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.UNAVAILABLE: 503,
+}
+
+
+class InferenceError(Exception):
+    """A request that gets no prediction; carries its code and so its HTTP status."""
+
+    def __init__(self, code: ErrorCode, message: str) -> None:
+        """Keep the code and a message fit for the client's eyes."""
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def status(self) -> int:
+        """The HTTP status that goes with the code."""
+        return STATUS[self.code]
+
+    def body(self, request_id: str) -> dict[str, Any]:
+        """Return the response body."""
+        return {"error": {"code": str(self.code), "message": self.message, "request_id": request_id}}
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One label and how probable the model holds it (0 to 1)."""
+
+    label: str
+    probability: float
+
+
+def predictions_body(predictions: list[Prediction]) -> dict[str, Any]:
+    """Return the response body, most probable first."""
+    return {"predictions": [{"label": p.label, "probability": round(p.probability, 6)} for p in predictions]}
