@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_NUMBERED = re.compile(r"\d{1,6}\.(?=.)")
+_NUMBERED = re.compile(r"\A\d{1,6}\.(?=.)")
 
 
 def label_of(folder: str) -> str:
