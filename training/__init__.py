@@ -1,0 +1,1 @@
+"""The jobs of the pipeline: prepare, extract features, tune, train; and what they are made of."""
