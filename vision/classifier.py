@@ -1,0 +1,99 @@
+"""The classifier (backbone and head) and its artifact: a folder from which serving restores what was trained."""
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from contract.classes import Classes
+from contract.names import ArtifactFile
+from vision.backbones import Backbone, build_backbone
+from vision.preprocessing import Preprocessing
+
+FORMAT: Final = 1
+
+
+class ArtifactError(Exception):
+    """A model folder that cannot be restored; the message names the file."""
+
+
+class Classifier(nn.Module):
+    """Backbone and head: photos (N, 3, crop, crop) in, logits (N, classes) out."""
+
+    def __init__(self, backbone: Backbone, head: nn.Linear) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.head = head
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Map photos (N, 3, crop, crop) to logits (N, classes)."""
+        logits: Tensor = self.head(self.backbone(photos))
+        return logits
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model ready to predict: the classifier in eval mode and all that belongs to it."""
+
+    classifier: Classifier
+    classes: Classes
+    preprocessing: Preprocessing
+    metrics: dict[str, Any]
+
+    @torch.inference_mode()
+    def probabilities(self, image: Image.Image) -> Tensor:
+        """Return the probability of every class for one upright RGB photo: (classes,), summing to 1."""
+        device = self.classifier.head.weight.device
+        batch = self.preprocessing.apply(image).unsqueeze(0).to(device)  # (1, 3, crop, crop)
+        return torch.softmax(self.classifier(batch).float()[0], dim=0).cpu()
+
+
+def save_artifact(directory: Path, classifier: Classifier, classes: Classes, metrics: Mapping[str, Any]) -> None:
+    """Write the model's files (``contract.names.ArtifactFile``, except the code) into ``directory``.
+
+    The weights come last, by renaming: a folder with weights is complete.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    model = {
+        "format": FORMAT,
+        "backbone": classifier.backbone.name,
+        "feature_dim": classifier.backbone.feature_dim,
+        "classes": len(classes),
+    }
+    (directory / ArtifactFile.MODEL).write_text(json.dumps(model, indent=1), encoding="utf-8")
+    (directory / ArtifactFile.METRICS).write_text(json.dumps(dict(metrics), indent=1), encoding="utf-8")
+    classes.save(directory / ArtifactFile.CLASSES)
+    classifier.backbone.preprocessing.save(directory / ArtifactFile.PREPROCESSING)
+    partial = directory / f"{ArtifactFile.WEIGHTS}.partial"
+    torch.save({key: value.cpu() for key, value in classifier.state_dict().items()}, partial)
+    partial.replace(directory / ArtifactFile.WEIGHTS)
+
+
+def load_artifact(directory: Path) -> LoadedModel:
+    """Restore the model in ``directory`` on the CPU, in eval mode; needs no network and no pretrained weights.
+
+    Raises:
+        ArtifactError: a file is missing, damaged or does not fit the others.
+    """
+    try:
+        model = json.loads((directory / ArtifactFile.MODEL).read_text(encoding="utf-8"))
+        if model["format"] != FORMAT:
+            raise ArtifactError(f"{directory}: artifact format {model['format']}, this code reads format {FORMAT}")
+        classes = Classes.load(directory / ArtifactFile.CLASSES)
+        preprocessing = Preprocessing.load(directory / ArtifactFile.PREPROCESSING)
+        metrics: dict[str, Any] = json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8"))
+        backbone = build_backbone(model["backbone"])
+        classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(classes)))
+        state = torch.load(directory / ArtifactFile.WEIGHTS, map_location="cpu", weights_only=True)
+        classifier.load_state_dict(state, strict=True)
+    except FileNotFoundError as error:
+        raise ArtifactError(f"{directory} is no model: {error.filename} is missing") from error
+    except (ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise ArtifactError(f"the model in {directory} is damaged: {error}") from error
+    return LoadedModel(classifier.eval(), classes, preprocessing, metrics)
