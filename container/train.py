@@ -1,0 +1,64 @@
+"""``train``: SageMaker's verb for a job. Fetches the source bundle, runs its program, reports how that ended."""
+
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+from container.bundle import fetch, find_program, unpack
+from container.environment import (
+    PROGRAM,
+    SUBMIT_DIRECTORY,
+    Layout,
+    read_job,
+    script_arguments,
+    script_environment,
+)
+from container.errors import LaunchError
+from container.failure import write_failure
+from container.script import SignalForwarder, run_script
+
+
+def main() -> None:
+    """Run the job and exit as its script did: its own code, or 128 + n where signal n ended it."""
+    signals = SignalForwarder()
+    layout = Layout.from_environment()
+    try:
+        layout.failure.unlink(missing_ok=True)
+        code = launch(layout, signals)
+    except LaunchError as error:
+        print(f"train: {error}", file=sys.stderr)
+        write_failure(layout.failure, str(error))
+        code = 1
+    except Exception:
+        message = traceback.format_exc().splitlines()[-1]
+        write_failure(layout.failure, f"the launcher failed before or after the script: {message}")
+        raise
+    sys.exit(code)
+
+
+def launch(layout: Layout, signals: SignalForwarder) -> int:
+    """Run the job's script; return the exit code, and leave the failure file where it is not 0.
+
+    Raises:
+        LaunchError: the request, the bundle or the program in it cannot be used.
+    """
+    job = read_job(layout)
+    program = job.required(PROGRAM)
+    uri = job.required(SUBMIT_DIRECTORY)
+    with tempfile.TemporaryFile() as archive:
+        fetch(uri, archive, job.region)
+        archive.seek(0)
+        unpack(archive, layout.code, f"the source bundle {uri}")
+    entry_point = find_program(layout.code, program)
+    for directory in (layout.model, layout.output_data):
+        directory.mkdir(parents=True, exist_ok=True)
+    command: list[str | Path] = [sys.executable, entry_point, *script_arguments(job)]
+    outcome = run_script(command, layout.code, script_environment(layout, job), signals)
+    if outcome.exit_code != 0:
+        write_failure(layout.failure, outcome.reason(program))
+    return outcome.exit_code
+
+
+if __name__ == "__main__":
+    main()
