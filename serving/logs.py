@@ -1,0 +1,32 @@
+"""Structured logs: one JSON object per line on standard error, which SageMaker sends to CloudWatch. Never a photo."""
+
+import json
+import logging
+import sys
+from typing import Any, Final
+
+logger: Final = logging.getLogger("serving")
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON, with the record's ``fields`` and any traceback in it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end."""
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def configure_logging() -> None:
+    """Send every logger's lines to standard error; uvicorn's own only from warnings on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
