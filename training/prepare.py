@@ -1,0 +1,139 @@
+"""Job: fetch photos, look at every one, and leave a data set that no later step can stumble over.
+
+    python training/prepare.py --source ../photos --model-dir build/prepared
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final, NoReturn
+
+from contract.names import SPLITS, PreparedFile
+from training.arrangement import arrange
+from training.dataset_layout import FoundPhoto, find_photos
+from training.errors import PhotosError
+from training.manifest import Manifest, Remark
+from training.photo_file import PhotoResult, prepare_photo
+from training.sources import KINDS, Source
+from training.splits import check_folders
+from training.workers import map_in_processes
+
+MOST_SHOWN: Final = 10
+
+
+def say(text: str) -> None:
+    """Print a line for the job's log at once; names out of archives may hold control characters."""
+    print("".join(c if c.isprintable() else "?" for c in f"prepare: {text}"), flush=True)
+
+
+def prepare(source: Source, model_dir: Path, seed: int, processes: int | None = None) -> Manifest:
+    """Leave the prepared data set of ``source`` in ``model_dir``; a prepared one that is there is replaced.
+
+    It is built beside ``model_dir`` and moved there when complete; manifest.json comes last.
+
+    Raises:
+        PhotosError: the source cannot be fetched, its photos cannot be trained on, or ``model_dir`` holds other photos.
+    """
+    _check_target(source, model_dir)
+    model_dir.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".prepare-", dir=model_dir.resolve().parent))
+    try:
+        layout = find_photos(source.fetch(scratch, seed, say))
+        folders = check_folders(layout.file_counts)
+        build = scratch / "build"
+        build.mkdir()
+        results = _decode_all(layout.photos, build, processes)
+        arranged = arrange(layout, results, seed)
+        for number, place in arranged.places.items():
+            (build / place).parent.mkdir(parents=True, exist_ok=True)
+            _decoded(build, number).rename(build / place)
+        manifest = arranged.manifest(source.shown, seed, folders)
+        _publish(build, model_dir, manifest)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return manifest
+
+
+def _check_target(source: Source, model_dir: Path) -> None:
+    """Refuse a target whose photos would be lost: the source itself, or folders that this job did not leave."""
+    target, local = model_dir.resolve(), Path(source.text).expanduser().resolve()
+    if Path(source.text).expanduser().is_dir() and (target.is_relative_to(local) or local.is_relative_to(target)):
+        raise PhotosError(f"the model dir {model_dir} and the source {source.text} overlap: give another --model-dir")
+    ours = any((model_dir / name).exists() for name in (PreparedFile.SUMMARY, PreparedFile.MANIFEST))
+    if not ours and any((model_dir / split).exists() for split in SPLITS):
+        raise PhotosError(f"{model_dir} holds photos that this job did not put there: give an empty --model-dir")
+
+
+def _decode_all(photos: Sequence[FoundPhoto], build: Path, processes: int | None) -> list[PhotoResult]:
+    jobs = [(photo.path, _decoded(build, number)) for number, photo in enumerate(photos)]
+    say(f"looking at {len(jobs):,} files")
+    return map_in_processes(_prepare_one, jobs, what="photos", say=say, processes=processes)
+
+
+def _prepare_one(job: tuple[Path, Path]) -> PhotoResult:
+    return prepare_photo(*job)
+
+
+def _decoded(build: Path, number: int) -> Path:
+    return build / f"{number:07d}.jpg"
+
+
+def _publish(build: Path, model_dir: Path, manifest: Manifest) -> None:
+    """Move the splits into place. summary.json marks the folder as ours before, manifest.json as complete after."""
+    (model_dir / PreparedFile.MANIFEST).unlink(missing_ok=True)
+    (model_dir / PreparedFile.SUMMARY).touch()
+    for split in SPLITS:
+        if (model_dir / split).exists():
+            shutil.rmtree(model_dir / split)
+        shutil.move(build / split, model_dir / split)
+    manifest.save(model_dir)
+
+
+def _report(manifest: Manifest) -> None:
+    for word, remarks in (("left out", manifest.left_out), ("converted", manifest.converted)):
+        for remark in remarks[:MOST_SHOWN]:
+            say(f"{word}: {remark.path}: {remark.reason}")
+        if len(remarks) > MOST_SHOWN:
+            say(f"{word}: {len(remarks) - MOST_SHOWN:,} more, all in {PreparedFile.MANIFEST}")
+    totals = ", ".join(f"{count:,} {split}" for split, count in manifest.totals.items())
+    say(
+        f"{len(manifest.counts)} classes, {totals} photos; {len(manifest.left_out):,} left out, "
+        f"{len(manifest.converted):,} converted, {manifest.resized:,} made smaller"
+    )
+    say(f"fingerprint {manifest.fingerprint}")
+
+
+def _stopped(signum: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + signum)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the job; return the exit status."""
+    parser = argparse.ArgumentParser(description="Fetch photos and leave a data set to train on.")
+    parser.add_argument("--source", default="toy", help=f"{KINDS} (default: toy)")
+    parser.add_argument("--seed", type=int, default=0, help="of the drawn photos and of splits that are made here")
+    parser.add_argument(
+        "--model-dir",
+        type=Path,
+        default=os.environ.get("SM_MODEL_DIR"),
+        required="SM_MODEL_DIR" not in os.environ,
+        help="where to leave the data set (default: $SM_MODEL_DIR)",
+    )
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, _stopped)  # so that a stopped job removes what it half made
+    try:
+        _report(prepare(Source(options.source), options.model_dir, options.seed))
+    except PhotosError as error:
+        print(f"PhotosError: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

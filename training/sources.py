@@ -1,0 +1,88 @@
+"""Where photos come from: drawn, downloaded, from a bucket, or from a folder at hand."""
+
+import shutil
+import urllib.parse
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from training.archive import unpack
+from training.bucket import fetch_from_bucket
+from training.download import download
+from training.errors import PhotosError
+from training.toy import draw_data_set
+
+TOY: Final = "toy"
+KINDS: Final = "toy, https://...zip, s3://bucket/prefix, s3://bucket/photos.zip, or a local folder or zip file"
+# Unpacking needs the archive and its contents side by side, and preparing a copy of those.
+_SPARE_BYTES: Final = 1 << 30
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source by its text, as the user gave it."""
+
+    text: str
+
+    @property
+    def shown(self) -> str:
+        """The text without what may be secret: a URL's user, password and query (signed URLs)."""
+        parts = urllib.parse.urlsplit(self.text)
+        if parts.scheme not in ("http", "https"):
+            return self.text
+        return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    def fetch(self, scratch: Path, seed: int, say: Say) -> Path:
+        """Return a folder with the photos; what is fetched or drawn is put below ``scratch``.
+
+        A local folder is returned as it is and never written to.
+
+        Raises:
+            PhotosError: unknown kind of source, not found, not allowed, interrupted, not a usable archive.
+        """
+        kind, separator, _ = self.text.partition("://")
+        if self.text == TOY:
+            say("drawing the toy photos")
+            draw_data_set(scratch / "toy", seed)
+            return scratch / "toy"
+        if not separator:
+            return self._local(scratch, say)
+        if kind == "https":
+            archive = scratch / "download.zip"
+            download(self.text, archive, shown=self.shown, say=say)
+            return _unpacked(archive, scratch, self.shown, say)
+        if kind == "s3":
+            found = fetch_from_bucket(self.text, scratch / "bucket", say)
+            return found if found.is_dir() else _unpacked(found, scratch, self.shown, say)
+        hint = " (plain http is not read: anyone on the way could change the photos)" if kind == "http" else ""
+        raise PhotosError(f"the source {self.shown!r} is of an unknown kind{hint}: give {KINDS}")
+
+    def _local(self, scratch: Path, say: Say) -> Path:
+        if not self.text.strip():
+            raise PhotosError(f"no source given: give {KINDS}")
+        path = Path(self.text).expanduser()
+        if path.is_dir():
+            return path
+        if path.is_file():
+            return _unpacked(path, scratch, self.text, say, keep=True)
+        raise PhotosError(f"the source {self.text!r} was not found: give {KINDS}")
+
+
+def _unpacked(archive: Path, scratch: Path, shown: str, say: Say, keep: bool = False) -> Path:
+    if not zipfile.is_zipfile(archive):
+        with archive.open("rb") as file:
+            start = file.read(16)
+        raise PhotosError(
+            f"{shown} is not a zip archive (it starts with {start!r}): give a .zip with the photos in folders"
+        )
+    free = shutil.disk_usage(scratch).free
+    if archive.stat().st_size + _SPARE_BYTES > free:
+        raise PhotosError(f"{shown} needs more disk space than the {free >> 20:,} MB that are free")
+    say(f"unpacking {archive.stat().st_size / 1e6:,.1f} MB")
+    unpack(archive, scratch / "unpacked")
+    if not keep:
+        archive.unlink()
+    return scratch / "unpacked"
