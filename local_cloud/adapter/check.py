@@ -1,0 +1,75 @@
+"""Is this the MiniStack that the adapter was written for?"""
+
+import importlib
+import importlib.metadata
+from typing import Any, Final
+
+from local_cloud.settings import LocalCloudError
+
+EXPECTED_VERSION: Final = "1.5.33"
+# Module below ``ministack`` -> the names used from it.
+PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "app": ("app", "AUTH", "SERVICE_HANDLERS", "_build_persistence_save_dict", "_get_module", "_parse_execute_api_url"),
+    "core.iam_actions": (
+        "SERVICE_TO_IAM_NAMESPACE",
+        "_BOTOCORE_SERVICE_MAP",
+        "access_denied_response",
+        "extract_resource_arn",
+        "identity_denial_message",
+    ),
+    "core.iam_evaluator": (
+        "AuthError",
+        "EvalContext",
+        "_service_principal_matches",
+        "enforce",
+        "evaluate_trust_policy",
+        "is_root_access_key",
+    ),
+    "core.lambda_runtime": ("execution_credentials", "reset"),
+    "core.persistence": ("save_state",),
+    "core.responses": ("request_scope",),
+    "core.router": ("SERVICE_PATTERNS", "detect_service", "extract_access_key_id"),
+    "services.apigateway_v1": ("_GatewayError", "_gateway_error_response", "_rest_apis", "_stages_v1"),
+    "services.cloudwatch_logs": ("_append_log_events", "_log_events_lock", "_log_groups", "_make_group_arn"),
+    "services.iam": ("_access_keys", "_roles", "_users"),
+    "services.stepfunctions": (
+        "_ExecutionError",
+        "_add_event",
+        "_execute_task",
+        "_invoke_resource",
+        "_invoke_resource_with_timeout",
+        "_state_machines",
+    ),
+    "services.sts": ("register_session",),
+}
+
+
+def check_ministack() -> None:
+    """Make sure that this is the MiniStack that this module was written for.
+
+    Raises:
+        LocalCloudError: another version, or a private name is gone; the message names both sides.
+    """
+    version = importlib.metadata.version("ministack")
+    if version != EXPECTED_VERSION:
+        raise LocalCloudError(
+            f"ministack {version} is installed, {EXPECTED_VERSION} is expected: its private seams are used, so exactly "
+            f"that version works (pip install ministack=={EXPECTED_VERSION})"
+        )
+    for module_name, names in PRIVATE_NAMES.items():
+        module = importlib.import_module(f"ministack.{module_name}")
+        missing = [name for name in names if not hasattr(module, name)]
+        if missing:
+            raise LocalCloudError(
+                f"ministack {version} has no {', '.join(missing)} in ministack.{module_name}: the installation is not "
+                f"the release that local_cloud/adapter.py expects (pip install --force-reinstall ministack=={version})"
+            )
+
+
+def application() -> Any:
+    """Return MiniStack's ASGI application."""
+    from ministack import app
+
+    if not app.AUTH:
+        raise LocalCloudError("MiniStack was imported before its environment was prepared")
+    return app.app
