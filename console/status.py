@@ -1,0 +1,74 @@
+"""`pedigree status`: what is deployed, what ran, what is served."""
+
+import json
+from typing import Any
+
+from botocore.exceptions import ClientError
+from rich.table import Table
+
+from console.cloud import Cloud
+from console.endpoint import describe_endpoint
+from console.screen import Screen, duration, percent
+from console.stacks import Deployed, command, deployed, describe_stacks
+from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
+from contract.names import Prefix
+
+_EXECUTIONS_SHOWN = 5
+
+
+def show_status(cloud: Cloud, screen: Screen) -> None:
+    """Print it."""
+    screen.say(f"Stage {cloud.stage} on {cloud.name}, account {cloud.account()}, {cloud.region()}")
+    states = describe_stacks(cloud)
+    for stack, state in states.items():
+        status = f"{state.status} {state.reason}".strip() if state is not None else "not deployed"
+        screen.say(f"  stack {stack}: {status}")
+    if not all(state is not None and state.is_complete for state in states.values()):
+        screen.say(f"To deploy: {command(cloud, 'deploy')}")
+        return
+    stage = deployed(cloud)
+    _show_executions(cloud, stage, screen)
+    _show_model(cloud, stage, screen)
+
+
+def _show_executions(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
+    answer = cloud.client("stepfunctions").list_executions(
+        stateMachineArn=stage.state_machine_arn, maxResults=_EXECUTIONS_SHOWN
+    )
+    if not answer["executions"]:
+        screen.say(f"No execution yet. To start one: {command(cloud, 'run')}")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("last executions", "status", "started", "took"):
+        table.add_column(heading, no_wrap=True)
+    for execution in answer["executions"]:
+        started, stopped = execution["startDate"], execution.get("stopDate")
+        took = duration((stopped - started).total_seconds()) if stopped else ""
+        table.add_row(execution["name"], execution["status"], f"{started:%Y-%m-%d %H:%M:%S}", took)
+    screen.show(table)
+
+
+def _show_model(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
+    endpoint = describe_endpoint(cloud, stage.endpoint_name)
+    if endpoint is None:
+        screen.say(f"Endpoint {stage.endpoint_name}: none yet, no model has been deployed")
+        return
+    screen.say(f"Endpoint {endpoint.name}: {endpoint.status} {endpoint.reason}".rstrip())
+    model = _production(cloud, stage.bucket)
+    metrics = model.get("metrics", {})
+    for metric, words in ((FINAL_TEST_ACCURACY, "Test accuracy"), (FINAL_VALID_ACCURACY, "Validation accuracy")):
+        if metric.name in metrics:
+            screen.say(f"{words}: {percent(float(metrics[metric.name]))}")
+    if model:
+        screen.say(f"Trained by {model.get('training_job_name')}, deployed {model.get('deployed_at')}")
+
+
+def _production(cloud: Cloud, bucket: str) -> dict[str, Any]:
+    try:
+        answer = cloud.client("s3").get_object(Bucket=bucket, Key=f"{Prefix.PRODUCTION}/model.json")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+            return {}
+        raise
+    found: dict[str, Any] = json.loads(answer["Body"].read())
+    return found
