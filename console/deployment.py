@@ -13,7 +13,7 @@ from console.project import Project
 from console.screen import Screen
 from console.stacks import describe_stack, describe_stacks
 
-_QUIET: Final = ("--ci", "--no-color", "--no-notices", "--progress", "events")
+_QUIET: Final = ("--ci", "--no-color", "--no-notices")
 _BOOTSTRAP_STACK: Final = "CDKToolkit"
 
 
@@ -124,6 +124,7 @@ class Deployment:
             "CDK_HOME": str(self._project.build / "cdk" / "home"),
             "CDK_DEFAULT_ACCOUNT": self._cloud.account(),
             "CDK_DEFAULT_REGION": self._cloud.region(),
+            "AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED": "true",
             "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "true",
             "JSII_SILENCE_WARNING_DEPRECATED_NODE_VERSION": "true",
         }

@@ -1,0 +1,26 @@
+from pathlib import Path
+
+import pytest
+
+from console.files import read_json, replacing, write_json
+
+
+def test_json_is_written_and_read(tmp_path: Path) -> None:
+    write_json(tmp_path / "a" / "b.json", {"breed": "Löwchen"})
+    assert read_json(tmp_path / "a" / "b.json") == {"breed": "Löwchen"}
+
+
+def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("former")
+    with pytest.raises(OSError, match="disk full"), replacing(path) as temporary:
+        temporary.write_text("hal")
+        raise OSError("disk full")
+    assert path.read_text() == "former"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_missing_or_broken_json_file_reads_as_none(tmp_path: Path) -> None:
+    assert read_json(tmp_path / "none.json") is None
+    (tmp_path / "half.json").write_text('{"a": ')
+    assert read_json(tmp_path / "half.json") is None

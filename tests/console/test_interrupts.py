@@ -1,0 +1,76 @@
+import os
+import signal
+
+import pytest
+
+from console import interrupts
+from console.interrupts import Interrupted, caught, shielded
+
+
+def test_the_first_signal_unwinds() -> None:
+    with caught(), pytest.raises(Interrupted):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_sigterm_is_the_same_wish() -> None:
+    with caught(), pytest.raises(Interrupted):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_ctrl_c_does_not_disturb_the_cleaning_up() -> None:
+    cleaned = []
+    with caught():
+        try:
+            with pytest.raises(Interrupted):
+                os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            with shielded():
+                os.kill(os.getpid(), signal.SIGINT)
+                cleaned.append("inner")
+            os.kill(os.getpid(), signal.SIGINT)
+            cleaned.append("outer")
+    assert cleaned == ["inner", "outer"]
+
+
+def test_a_shielded_block_is_finished_first() -> None:
+    done = []
+    with caught(), pytest.raises(Interrupted), shielded():
+        os.kill(os.getpid(), signal.SIGTERM)
+        done.append("whole")
+    assert done == ["whole"]
+
+
+def test_a_wish_is_not_forgotten_when_the_shielded_block_fails() -> None:
+    with caught(), pytest.raises(Interrupted), shielded():
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise OSError("disk full")
+
+
+def test_nested_shields_hold_until_the_outermost_ends() -> None:
+    done = []
+    with caught(), pytest.raises(Interrupted), shielded():
+        with shielded():
+            os.kill(os.getpid(), signal.SIGINT)
+        done.append("outer")
+    assert done == ["outer"]
+
+
+def test_the_same_ctrl_c_passed_on_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    with caught():
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        monkeypatch.setattr(interrupts, "_SAME_WISH_SECONDS", 0.0)
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_the_former_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with caught():
+        assert signal.getsignal(signal.SIGINT) != before
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_interrupted_is_no_exception_that_code_on_the_way_may_swallow() -> None:
+    assert not issubclass(Interrupted, Exception)
