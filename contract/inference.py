@@ -16,6 +16,7 @@ MAX_PHOTO_PIXELS: Final = 64_000_000
 class ErrorCode(StrEnum):
     """Machine-readable causes; each belongs to one HTTP status."""
 
+    BAD_REQUEST = "BadRequest"
     BAD_IMAGE = "BadImage"
     EMPTY_BODY = "EmptyBody"
     FORBIDDEN = "Forbidden"
@@ -29,6 +30,7 @@ class ErrorCode(StrEnum):
 
 
 STATUS: Final[dict[ErrorCode, int]] = {
+    ErrorCode.BAD_REQUEST: 400,
     ErrorCode.BAD_IMAGE: 400,
     ErrorCode.EMPTY_BODY: 400,
     ErrorCode.FORBIDDEN: 403,

@@ -1,0 +1,1 @@
+"""The CDK app's parts: settings, one construct per concern, stacks that only wire them."""

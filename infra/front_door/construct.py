@@ -1,0 +1,75 @@
+"""The REST API: a key, a usage plan, POST /predict and one shape for every error."""
+
+from pathlib import Path
+from typing import Final
+
+from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import aws_apigateway as apigateway
+from constructs import Construct
+
+from contract.names import API_PATH
+from infra.front_door.gateway_errors import add_gateway_errors
+from infra.policies import allow, arn
+from infra.python_function import PythonFunction
+from infra.settings import Api
+
+STAGE_NAME: Final = "v1"
+# Below API Gateway's 29 seconds and above the handler's own patience.
+_TIMEOUT: Final = Duration.seconds(28)
+
+
+class FrontDoor(Construct):
+    """Turns a photo's bytes into an InvokeEndpoint call, for whoever has a key."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str, endpoint_name: str, limits: Api) -> None:
+        super().__init__(scope, construct_id)
+        handler = PythonFunction(
+            self,
+            "Handler",
+            handler=Path(__file__).with_name("handler.py"),
+            environment={"ENDPOINT_NAME": endpoint_name},
+            statements=[
+                allow(["sagemaker:InvokeEndpoint"], [arn(self, "sagemaker", "endpoint", endpoint_name)], sid="Endpoint")
+            ],
+            timeout=_TIMEOUT,
+            memory_mb=512,
+        )
+        self.api = self._make_api(name, limits)
+        integration = apigateway.LambdaIntegration(handler.function, allow_test_invoke=False)
+        resource = self.api.root.add_resource(API_PATH.strip("/"))
+        resource.add_method("POST", integration, api_key_required=True)
+        # Other methods reach the handler too, which answers 405; without a key they are refused like any call.
+        resource.add_method("ANY", integration, api_key_required=True)
+        add_gateway_errors(self.api)
+        self.key = self._make_key(name, limits)
+        self.url = limits.url_template.format(
+            api_id=self.api.rest_api_id, region=Stack.of(self).region, stage=STAGE_NAME
+        )
+
+    def _make_api(self, name: str, limits: Api) -> apigateway.RestApi:
+        return apigateway.RestApi(
+            self,
+            "Api",
+            rest_api_name=name,
+            description="POST a photo to /predict, get the five most probable labels",
+            # Everything arrives as bytes: the handler, not a text decoding on the way, says what is no photo.
+            binary_media_types=["*/*"],
+            cloud_watch_role=False,
+            endpoint_types=[apigateway.EndpointType.REGIONAL],
+            deploy_options=apigateway.StageOptions(
+                stage_name=STAGE_NAME,
+                throttling_rate_limit=limits.requests_per_second,
+                throttling_burst_limit=limits.burst,
+            ),
+        )
+
+    def _make_key(self, name: str, limits: Api) -> apigateway.IApiKey:
+        key = apigateway.ApiKey(self, "Key", description=f"The first key of {name}")
+        key.apply_removal_policy(RemovalPolicy.DESTROY)
+        plan = self.api.add_usage_plan(
+            "Plan",
+            throttle=apigateway.ThrottleSettings(rate_limit=limits.requests_per_second, burst_limit=limits.burst),
+            api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
+        )
+        plan.add_api_key(key)
+        return key

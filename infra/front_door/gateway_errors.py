@@ -1,0 +1,36 @@
+"""The errors that API Gateway answers by itself, in the same shape as ours."""
+
+import json
+from typing import Final
+
+from aws_cdk import aws_apigateway as apigateway
+
+from contract.inference import RESPONSE_TYPE, STATUS, ErrorCode
+
+_TYPES = apigateway.ResponseType
+_ERRORS: Final = {
+    "NotFound": (_TYPES.MISSING_AUTHENTICATION_TOKEN, ErrorCode.NOT_FOUND, "there is nothing at this path"),
+    "ResourceNotFound": (_TYPES.RESOURCE_NOT_FOUND, ErrorCode.NOT_FOUND, "there is nothing at this path"),
+    "InvalidKey": (_TYPES.INVALID_API_KEY, ErrorCode.FORBIDDEN, "send a valid API key in the x-api-key header"),
+    "AccessDenied": (_TYPES.ACCESS_DENIED, ErrorCode.FORBIDDEN, "this request is not allowed"),
+    "TooLarge": (_TYPES.REQUEST_TOO_LARGE, ErrorCode.TOO_LARGE, "the request is too large"),
+    "MediaType": (_TYPES.UNSUPPORTED_MEDIA_TYPE, ErrorCode.UNSUPPORTED_TYPE, "this content type is not supported"),
+    "Throttled": (_TYPES.THROTTLED, ErrorCode.TOO_MANY_REQUESTS, "too many requests; slow down"),
+    "Quota": (_TYPES.QUOTA_EXCEEDED, ErrorCode.TOO_MANY_REQUESTS, "the quota of this API key is used up"),
+    "Timeout": (_TYPES.INTEGRATION_TIMEOUT, ErrorCode.UNAVAILABLE, "the model took too long; try again shortly"),
+    "Default4xx": (_TYPES.DEFAULT_4_XX, ErrorCode.BAD_REQUEST, "the request is not valid"),
+    "Default5xx": (_TYPES.DEFAULT_5_XX, ErrorCode.INTERNAL, "something went wrong on our side"),
+}
+
+
+def add_gateway_errors(api: apigateway.RestApi) -> None:
+    """Give the gateway's own errors the shape of contract.inference."""
+    for construct_id, (response_type, code, message) in _ERRORS.items():
+        body = {"error": {"code": str(code), "message": message, "request_id": "$context.requestId"}}
+        is_default = construct_id.startswith("Default")
+        api.add_gateway_response(
+            construct_id,
+            type=response_type,
+            status_code=None if is_default else str(STATUS[code]),
+            templates={RESPONSE_TYPE: json.dumps(body)},
+        )

@@ -1,0 +1,73 @@
+"""IAM written out: every statement names its actions, resources and reason to be."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import ArnFormat, Stack
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+
+def allow(
+    actions: Sequence[str],
+    resources: Sequence[str],
+    *,
+    sid: str,
+    conditions: Mapping[str, Any] | None = None,
+) -> iam.PolicyStatement:
+    """Return a statement that allows named actions on named resources.
+
+    Raises:
+        ValueError: an action holds a wildcard.
+    """
+    wild = [action for action in actions if "*" in action]
+    if wild:
+        raise ValueError(f"{sid}: name the actions instead of {', '.join(wild)}")
+    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources), conditions=conditions or {})
+
+
+def role(
+    scope: Construct,
+    construct_id: str,
+    *,
+    service: str,
+    description: str,
+    statements: Sequence[iam.PolicyStatement],
+    conditions: Mapping[str, Any] | None = None,
+) -> iam.Role:
+    """Return a role that ``service`` may assume, its policy inline: the role never exists without it."""
+    return iam.Role(
+        scope,
+        construct_id,
+        assumed_by=iam.ServicePrincipal(service, conditions=conditions),
+        description=description,
+        inline_policies={"Policy": iam.PolicyDocument(statements=list(statements))},
+    )
+
+
+def from_this_account(scope: Construct) -> dict[str, Any]:
+    """Return the trust condition that keeps a service from being used as another account's deputy."""
+    return {"StringEquals": {"aws:SourceAccount": Stack.of(scope).account}}
+
+
+def arn(scope: Construct, service: str, resource: str, name: str, *, separator: str = "/") -> str:
+    """Return the ARN of a resource of this account and region, also of one that does not exist yet."""
+    form = {"/": ArnFormat.SLASH_RESOURCE_NAME, ":": ArnFormat.COLON_RESOURCE_NAME}[separator]
+    return Stack.of(scope).format_arn(service=service, resource=resource, resource_name=name, arn_format=form)
+
+
+def read_write(
+    bucket_arn: str, *, read: Sequence[str], write: Sequence[str] = (), sid: str = ""
+) -> list[iam.PolicyStatement]:
+    """Return what allows reading and writing objects below prefixes, and being told that one is not there.
+
+    Listing is not limited to prefixes: S3 answers a missing key with AccessDenied, not NoSuchKey, to those who may not
+    list the bucket, and a GetObject request carries no prefix that a condition could look at.
+    """
+    statements = [
+        allow(["s3:ListBucket"], [bucket_arn], sid=f"{sid}List"),
+        allow(["s3:GetObject"], [f"{bucket_arn}/{each}" for each in read], sid=f"{sid}Read"),
+    ]
+    if write:
+        statements.append(allow(["s3:PutObject"], [f"{bucket_arn}/{each}" for each in write], sid=f"{sid}Write"))
+    return statements

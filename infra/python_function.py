@@ -1,0 +1,55 @@
+"""A Lambda function of ours: one handler file, the contract, nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
+
+from infra.bundles import bundle_path, write_zip
+from infra.policies import allow, role
+
+
+class PythonFunction(Construct):
+    """A function with a role and a log group of its own; its handler file defines ``handle(event, context)``."""
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        handler: Path,
+        environment: Mapping[str, str],
+        statements: Sequence[iam.PolicyStatement],
+        timeout: Duration,
+        memory_mb: int = 256,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        name = f"{handler.parent.name}-{handler.stem}"
+        archive = write_zip(bundle_path(self, f"{name}.zip"), files={"handler.py": handler}, packages=["contract"])
+        log_group = logs.LogGroup(
+            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
+        )
+        write_logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group.log_group_arn}:*"], sid="Logs")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            runtime=lambda_.Runtime.PYTHON_3_12,
+            architecture=lambda_.Architecture.ARM_64,
+            handler="handler.handle",
+            code=lambda_.Code.from_asset(str(archive)),
+            environment=dict(environment),
+            timeout=timeout,
+            memory_size=memory_mb,
+            log_group=log_group,
+            role=role(
+                self,
+                "Role",
+                service="lambda.amazonaws.com",
+                description=f"Pedigree's Lambda function {name}",
+                statements=[write_logs, *statements],
+            ),
+        )

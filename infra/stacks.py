@@ -1,0 +1,81 @@
+"""The three stacks of a stage; they only wire constructs together and name what others need to find."""
+
+from typing import Final
+
+from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import aws_s3 as s3
+from constructs import Construct
+
+from contract.names import Output, stack_name
+from contract.names import Stack as Part
+from infra.data import DataBucket
+from infra.front_door.construct import FrontDoor
+from infra.image.construct import Images
+from infra.roles import SageMakerRoles
+from infra.settings import Settings
+from infra.smoke_test.construct import SmokeTest
+from infra.source_bundle import SourceBundle
+from infra.state_machine.construct import Pipeline
+from infra.state_machine.facts import Facts
+
+_REMOVAL: Final = {"destroy": RemovalPolicy.DESTROY, "retain": RemovalPolicy.RETAIN}
+
+
+class DataStack(Stack):
+    """Where photos and models are kept."""
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(scope, stack_name(settings.stage, Part.DATA))
+        self.bucket = DataBucket(self, "Data", removal=_REMOVAL[settings.removal]).bucket
+        CfnOutput(self, Output.BUCKET, value=self.bucket.bucket_name)
+
+
+class FrontDoorStack(Stack):
+    """What users call."""
+
+    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+        super().__init__(scope, stack_name(settings.stage, Part.FRONT_DOOR))
+        # One endpoint per stage, made by executions: its name is settled before it exists.
+        self.endpoint_name = settings.prefix
+        self.front_door = FrontDoor(
+            self, "FrontDoor", name=settings.prefix, endpoint_name=self.endpoint_name, limits=settings.api
+        )
+        CfnOutput(self, Output.ENDPOINT, value=self.endpoint_name)
+        CfnOutput(self, Output.API_URL, value=self.front_door.url)
+        CfnOutput(self, Output.API_KEY, value=self.front_door.key.key_id)
+
+
+class PipelineStack(Stack):
+    """What makes a model and puts it into service."""
+
+    def __init__(self, scope: Construct, *, settings: Settings, bucket: s3.IBucket, front_door: FrontDoorStack) -> None:
+        super().__init__(scope, stack_name(settings.stage, Part.PIPELINE))
+        source = SourceBundle(self, "Source")
+        images = Images(self, "Images", settings=settings, removal=_REMOVAL[settings.removal])
+        roles = SageMakerRoles(
+            self, "Roles", settings=settings, bucket=bucket, images=images, source_bundle_arn=source.object_arn
+        )
+        api = front_door.front_door
+        smoke_test = SmokeTest(self, "SmokeTest", bucket=bucket, api_url=api.url, api_key_id=api.key.key_id)
+        facts = Facts(
+            settings=settings,
+            bucket=bucket.bucket_name,
+            source_bundle=source.uri,
+            cpu_image=images.cpu,
+            gpu_image=images.gpu,
+            job_role=roles.job.role_arn,
+            endpoint_role=roles.endpoint.role_arn,
+            endpoint_name=front_door.endpoint_name,
+            smoke_test=smoke_test.function.function_arn,
+            api_url=api.url,
+        )
+        pipeline = Pipeline(self, "Pipeline", facts=facts, bucket_arn=bucket.bucket_arn)
+        CfnOutput(self, Output.STATE_MACHINE, value=pipeline.state_machine.state_machine_arn)
+
+
+def build_stage(scope: Construct, settings: Settings) -> tuple[DataStack, FrontDoorStack, PipelineStack]:
+    """Add the stacks of one stage to an app."""
+    data = DataStack(scope, settings=settings)
+    front_door = FrontDoorStack(scope, settings=settings)
+    pipeline = PipelineStack(scope, settings=settings, bucket=data.bucket, front_door=front_door)
+    return data, front_door, pipeline

@@ -1,0 +1,127 @@
+"""From cached features to the best hyperparameters, written down for the report and for whoever resumes."""
+
+from typing import Any, Final
+
+from contract.metrics import OBJECTIVE
+from contract.names import TUNING_FILE, Channel, Prefix, Step
+from contract.search_space import tuner_ranges
+from infra.state_machine.extract import RESUMABLE, RESUME_KEY
+from infra.state_machine.facts import Facts
+from infra.state_machine.jobs import RETRY_AWS_SDK, RETRY_REQUEST, algorithm, channel, program, resources
+from infra.state_machine.states import (
+    FAILED,
+    States,
+    catch_all,
+    expr,
+    failure,
+    put_object,
+    state_name,
+    task,
+)
+
+STEP: Final = Step.TUNE
+START: Final = str(STEP)
+_WHY = state_name(STEP, "ask the trials why")
+_TRIALS = state_name(STEP, "collect the trials")
+_RECORD = state_name(STEP, "write down the trials")
+_RESUME = state_name(STEP, "write down where to resume")
+
+TUNING_KEY: Final = f"'{Prefix.TUNING}/' & $tuned_run & '/{TUNING_FILE}'"
+_TRIAL = (
+    "{'name': TrainingJobName, 'status': TrainingJobStatus, 'objective': "
+    "FinalHyperParameterTuningJobObjectiveMetric.Value, 'hyperparameters': TunedHyperParameters}"
+)
+
+
+def tune_states(facts: Facts, *, then: str) -> States:
+    """Return the states to ``$hyperparameters``, ``$tuning_job_name`` and tuning.json."""
+    found = {
+        "tuning_job_name": expr("$states.result.HyperParameterTuningJobName"),
+        "hyperparameters": expr("$states.result.BestTrainingJob.TunedHyperParameters"),
+    }
+    failed = catch_all(STEP) | {"ErrorEquals": ["States.TaskFailed"], "Next": _WHY}
+    tune = task(
+        STEP,
+        "sagemaker:createHyperParameterTuningJob.sync",
+        _request(facts),
+        then=_TRIALS,
+        assign=found,
+        retry=[RETRY_REQUEST],
+        catch=[failed],
+    )
+    trials = {"trials": expr(f"[$states.result.TrainingJobSummaries.{_TRIAL}]")}
+    record = {name: expr(f"${name}") for name in ("tuning_job_name", "hyperparameters", "trials", "features_uri")}
+    return {
+        STEP: tune,
+        _WHY: _ask_trials(facts),
+        _TRIALS: task(
+            STEP,
+            "aws-sdk:sagemaker:listTrainingJobsForHyperParameterTuningJob",
+            {
+                "HyperParameterTuningJobName": expr("$tuning_job_name"),
+                "SortBy": "FinalObjectiveMetricValue",
+                "SortOrder": "Descending",
+                "MaxResults": 100,
+            },
+            then=_RECORD,
+            assign=trials,
+            retry=[RETRY_AWS_SDK],
+        ),
+        _RECORD: put_object(STEP, facts.bucket, TUNING_KEY, record, then=_RESUME),
+        _RESUME: put_object(STEP, facts.bucket, RESUME_KEY, {n: expr(f"${n}") for n in RESUMABLE}, then=then),
+    }
+
+
+def _request(facts: Facts) -> dict[str, Any]:
+    settings = facts.settings
+    job = settings.jobs.tune
+    trial = resources(job)
+    limits = {
+        "MaxNumberOfTrainingJobs": expr("$trials"),
+        "MaxParallelTrainingJobs": expr(f"$min([{settings.defaults.parallel_trials}, $trials])"),
+    }
+    return {
+        "HyperParameterTuningJobName": expr(facts.run_name),
+        "HyperParameterTuningJobConfig": {
+            "Strategy": "Bayesian",
+            "HyperParameterTuningJobObjective": {"Type": OBJECTIVE.goal, "MetricName": OBJECTIVE.name},
+            "ResourceLimits": limits,
+            "ParameterRanges": tuner_ranges(),
+            # The objective is printed once, at a trial's end, so there is nothing to stop early on.
+            "TrainingJobEarlyStoppingType": "Off",
+            "RandomSeed": expr("$seed"),
+        },
+        "TrainingJobDefinition": {
+            "StaticHyperParameters": program(facts, "hpo.py") | {"seed": expr("$string($seed)")},
+            "AlgorithmSpecification": algorithm(facts, job),
+            "RoleArn": facts.job_role,
+            "InputDataConfig": [channel(Channel.FEATURES, "$features_uri")],
+            "OutputDataConfig": {"S3OutputPath": expr(f"'{facts.uri(Prefix.TUNING)}/' & $run")},
+            **trial,
+        },
+        "Tags": facts.tags(STEP),
+    }
+
+
+def _ask_trials(facts: Facts) -> dict[str, Any]:
+    """A tuning job's own reason says only that its trials failed; the first failed trial knows why."""
+    first = "$states.result.TrainingJobSummaries[0]"
+    cause = (
+        f"$exists({first}.FailureReason) ? $failure.cause & ' Trial ' & {first}.TrainingJobName & ': ' "
+        f"& {first}.FailureReason : $failure.cause"
+    )
+    state = task(
+        STEP,
+        "aws-sdk:sagemaker:listTrainingJobsForHyperParameterTuningJob",
+        {
+            "HyperParameterTuningJobName": expr(facts.run_name),
+            "StatusEquals": "Failed",
+            "SortBy": "CreationTime",
+            "SortOrder": "Ascending",
+            "MaxResults": 1,
+        },
+        then=FAILED,
+        assign=failure(STEP, cause),
+    )
+    # Where the trials cannot be asked, the tuning job's reason stands.
+    return state | {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": FAILED}]}
