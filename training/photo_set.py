@@ -1,0 +1,99 @@
+"""The prepared photos on disk: which there are, what they show, and reading them without failing for one of them."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from PIL import Image
+
+from contract.classes import Classes
+from contract.names import SPLITS, PreparedFile
+from training.environment import JobInputError
+from training.progress import say
+from vision.photos import PhotoError, decode
+
+_ENDINGS: Final = {".jpg", ".jpeg", ".png", ".webp"}
+
+
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """A photo file and the index of its class."""
+
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True)
+class PhotoSet:
+    """What prepare.py left: the classes, the photos of each split in a fixed order, the fingerprint of all of it."""
+
+    directory: Path
+    classes: Classes
+    fingerprint: str
+    splits: dict[str, tuple[LabelledPhoto, ...]]
+
+
+def open_photo_set(directory: Path) -> PhotoSet:
+    """List the prepared photos in ``directory``.
+
+    Raises:
+        JobInputError: the folder is no prepared data set; the message names what is missing.
+    """
+    summary_path = directory / PreparedFile.SUMMARY
+    if not summary_path.is_file():
+        raise JobInputError(
+            f"{directory} holds no prepared photos: {PreparedFile.SUMMARY} is missing; "
+            "run prepare.py and give its model folder"
+        )
+    try:
+        fingerprint = str(json.loads(summary_path.read_text(encoding="utf-8"))["fingerprint"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise JobInputError(f"{summary_path} is damaged: {error!r}; run prepare.py again") from error
+    folders = _class_folders(directory)
+    splits = {split: _photos(directory / split, folders) for split in SPLITS}
+    return PhotoSet(directory, Classes(folders), fingerprint, splits)
+
+
+def _class_folders(directory: Path) -> tuple[str, ...]:
+    train = directory / "train"
+    folders = sorted(path.name for path in train.iterdir() if path.is_dir()) if train.is_dir() else []
+    if len(folders) < 2:
+        raise JobInputError(f"{train} holds {len(folders)} class folders, at least 2 expected; run prepare.py again")
+    return tuple(folders)
+
+
+def _photos(split: Path, folders: tuple[str, ...]) -> tuple[LabelledPhoto, ...]:
+    photos = []
+    for label, folder in enumerate(folders):
+        found = sorted((split / folder).iterdir()) if (split / folder).is_dir() else []
+        files = [path for path in found if path.suffix.lower() in _ENDINGS]
+        if not files:
+            raise JobInputError(f"class folder {split / folder} holds no photos; run prepare.py again")
+        photos += [LabelledPhoto(path, label) for path in files]
+    return tuple(photos)
+
+
+class PhotoReader:
+    """Decodes photos; one that cannot be decoded is logged once and left out, and costs the run nothing else."""
+
+    def __init__(self, root: Path, log: Callable[[str], None] = say) -> None:
+        self._root = root
+        self._log = log
+        self._left_out: dict[Path, str] = {}
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The photos that could not be decoded so far, by their paths within the data set."""
+        return tuple(sorted(str(path.relative_to(self._root)) for path in self._left_out))
+
+    def read(self, photo: LabelledPhoto) -> Image.Image | None:
+        """Return the photo as serving would see it, or None where it cannot be decoded."""
+        try:
+            return decode(photo.path.read_bytes())
+        except (PhotoError, OSError) as error:
+            if photo.path not in self._left_out:
+                self._left_out[photo.path] = str(error)
+                self._log(f"left out {photo.path.relative_to(self._root)}: {error}")
+            return None
