@@ -1,0 +1,96 @@
+"""From an endpoint configuration to running servers."""
+
+import shutil
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from local_cloud.sagemaker.archives import unpack
+from local_cloud.sagemaker.config import ServiceConfig
+from local_cloud.sagemaker.errors import JobError
+from local_cloud.sagemaker.hosting import artifact_of, could_not_find
+from local_cloud.sagemaker.model_server import ServerSpec
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, download_object, download_prefix
+from local_cloud.sagemaker.store import Kind, Store
+
+
+class Deployment:
+    """Fetches the models of an endpoint configuration into a folder of their own."""
+
+    def __init__(self, config: ServiceConfig, store: Store, endpoint: str, config_name: str) -> None:
+        """Deploy ``config_name`` for ``endpoint``."""
+        self._config = config
+        self._store = store
+        self._endpoint = endpoint
+        self._config_name = config_name
+        self.folder = endpoint_folder(config, endpoint) / uuid.uuid4().hex[:12]
+
+    def prepare(self, cancelled: Callable[[], bool]) -> list[ServerSpec]:
+        """Fetch and unpack the models, and return what to start.
+
+        Raises:
+            JobError: a model cannot be fetched or unpacked.
+            ServiceError: the configuration or a model is gone, or a role cannot be assumed.
+        """
+        found = self._store.get(Kind.ENDPOINT_CONFIG, self._config_name)
+        if found is None:
+            raise could_not_find(self._config, Kind.ENDPOINT_CONFIG, self._config_name)
+        return [self._variant(variant, cancelled) for variant in found.shown["ProductionVariants"]]
+
+    def discard(self) -> None:
+        """Remove what was fetched."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _variant(self, variant: Mapping[str, Any], cancelled: Callable[[], bool]) -> ServerSpec:
+        model = self._store.get(Kind.MODEL, variant["ModelName"])
+        if model is None:
+            raise could_not_find(self._config, Kind.MODEL, variant["ModelName"])
+        container, role = model.shown["PrimaryContainer"], model.shown["ExecutionRoleArn"]
+        base = self.folder / variant["VariantName"]
+        self._fetch(container, role, base / "model", cancelled)
+        return ServerSpec(
+            endpoint=self._endpoint,
+            variant=variant["VariantName"],
+            image=container["Image"],
+            role_arn=role,
+            base=str(base),
+            startup_seconds=variant.get(
+                "ContainerStartupHealthCheckTimeoutInSeconds", self._config.health_check_seconds
+            ),
+            weight=variant["InitialVariantWeight"],
+            environment=dict(container["Environment"]),
+        )
+
+    def _fetch(self, container: Mapping[str, Any], role: str, target: Path, cancelled: Callable[[], bool]) -> None:
+        target.mkdir(parents=True)
+        artifact = artifact_of(container)
+        if artifact is None:
+            return
+        uri, packed = artifact
+        client = RoleSession(self._config, role, self._endpoint).s3()
+        try:
+            if packed:
+                self._unpack(uri, lambda path: download_object(client, uri, path), target)
+            elif not download_prefix(client, uri, target, cancelled):
+                raise _no_data(uri)
+        except S3_ERRORS as error:
+            raise _no_data(uri) from error
+
+    def _unpack(self, uri: S3Uri, download: Callable[[Path], None], target: Path) -> None:
+        archive = target.parent / "model.tar.gz"
+        download(archive)
+        unpack(archive, target)
+        archive.unlink()
+
+
+def endpoint_folder(config: ServiceConfig, endpoint: str) -> Path:
+    """Return the folder that holds an endpoint's deployments."""
+    return config.state_dir / "endpoints" / endpoint
+
+
+def _no_data(uri: S3Uri) -> JobError:
+    return JobError(
+        f'Failed to download model data for container "container_1" from URL: "{uri}". Please ensure that there is an '
+        "object located at the URL and that the role passed to CreateModel has permissions to download the object."
+    )

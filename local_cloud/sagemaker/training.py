@@ -1,0 +1,171 @@
+"""Training jobs: their operations, and the threads that run them."""
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from local_cloud.sagemaker.config import ServiceConfig
+from local_cloud.sagemaker.errors import ServiceError, in_use, validation
+from local_cloud.sagemaker.job_status import TERMINAL, Ending, JobControl, JobStatus, enter_stage, failed
+from local_cloud.sagemaker.listing import Listing
+from local_cloud.sagemaker.processes import end_orphans
+from local_cloud.sagemaker.store import Kind, Record, Store, remove_folder
+from local_cloud.sagemaker.training_request import check_job, described
+from local_cloud.sagemaker.training_run import TrainingRun
+
+_NOT_FOUND = "Requested resource not found."
+_CRASHED = "InternalServerError: the local SageMaker ended while the job ran"
+_LISTING = Listing(
+    "TrainingJobSummaries",
+    "TrainingJobName",
+    frozenset(
+        {
+            "TrainingJobName",
+            "TrainingJobArn",
+            "CreationTime",
+            "TrainingEndTime",
+            "LastModifiedTime",
+            "TrainingJobStatus",
+            "SecondaryStatus",
+        }
+    ),
+    status="TrainingJobStatus",
+    ascending=True,
+)
+
+
+class TrainingJobs:
+    """All training jobs, those of tuning jobs included."""
+
+    def __init__(self, config: ServiceConfig, store: Store) -> None:
+        """Serve the records of ``store``."""
+        self._config = config
+        self._store = store
+        self._running: dict[str, tuple[JobControl, threading.Thread]] = {}
+        self._lock = threading.Lock()
+
+    def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """CreateTrainingJob."""
+        return {"TrainingJobArn": self.launch(request)}
+
+    def launch(
+        self,
+        request: Mapping[str, Any],
+        shown: Mapping[str, Any] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> str:
+        """Start a job and return its ARN; ``shown`` and ``environment`` are what a tuning job adds to a trial."""
+        check_job(request)
+        name = request["TrainingJobName"]
+        arn = self._config.arn("training-job", name)
+        self._config.credentials_for(request["RoleArn"], name)
+        record = Record(described(request, arn) | dict(shown or {}))
+        if not self._store.add(Kind.TRAINING_JOB, name, record):
+            raise in_use(
+                "Training job names must be unique within an AWS account and region, and a training job with this "
+                f"name already exists ({arn})"
+            )
+        control = JobControl()
+        run = TrainingRun(self._config, JobStatus(self._store, name), control, environment or {})
+        thread = threading.Thread(target=self._run, args=(name, run), name=f"training job {name}", daemon=True)
+        with self._lock:
+            self._running[name] = (control, thread)
+            thread.start()
+        return arn
+
+    def _run(self, name: str, run: TrainingRun) -> None:
+        try:
+            run.run()
+        finally:
+            with self._lock:
+                del self._running[name]
+
+    def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """DescribeTrainingJob."""
+        return self._get(request["TrainingJobName"]).shown
+
+    def list_jobs(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """ListTrainingJobs."""
+        return _LISTING.answer([record.shown for record in self._store.all(Kind.TRAINING_JOB)], request)
+
+    def stop(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """StopTrainingJob."""
+        name = request["TrainingJobName"]
+        status = self._get(name).shown["TrainingJobStatus"]
+        if status in TERMINAL or not self.end(name):
+            status = self._get(name).shown["TrainingJobStatus"]
+            raise validation(f"The request was rejected because the training job is in status {status}.")
+        return {}
+
+    def end(self, name: str) -> bool:
+        """Stop a job as StopTrainingJob does; False if it has ended already."""
+        with self._lock:
+            running = self._running.get(name)
+        if running is None:
+            return False
+        with self._store.edit(Kind.TRAINING_JOB, name) as record:
+            if record.shown["TrainingJobStatus"] in TERMINAL:
+                return False
+            if record.shown["TrainingJobStatus"] == "InProgress":
+                enter_stage(record.shown, "Stopping", "Stopping the training job")
+                record.shown["TrainingJobStatus"] = "Stopping"
+        running[0].end(Ending.STOPPED)
+        return True
+
+    def join(self, name: str) -> None:
+        """Wait until a job has ended."""
+        with self._lock:
+            running = self._running.get(name)
+        if running is not None:
+            running[1].join()
+
+    def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteTrainingJob."""
+        name = request["TrainingJobName"]
+        record = self._store.get(Kind.TRAINING_JOB, name)
+        if record is None:
+            raise ServiceError("ResourceNotFound", _NOT_FOUND)
+        if record.shown["TrainingJobStatus"] not in TERMINAL:
+            raise in_use(f"Training job {name} is in status {record.shown['TrainingJobStatus']} and cannot be deleted.")
+        self._store.remove(Kind.TRAINING_JOB, name)
+        return {}
+
+    def interrupt(self, name: str) -> None:
+        """Take the spot instance away from a running job.
+
+        Raises:
+            ServiceError: the job is unknown, has ended, or does not run on spot instances.
+        """
+        job = self._get(name).shown
+        with self._lock:
+            running = self._running.get(name)
+        if running is None or job["TrainingJobStatus"] != "InProgress":
+            raise validation(f"Training job {name} is in status {job['TrainingJobStatus']}: nothing to interrupt.")
+        if not job.get("EnableManagedSpotTraining"):
+            raise validation(f"Training job {name} does not use spot instances (EnableManagedSpotTraining).")
+        running[0].end(Ending.INTERRUPTED)
+
+    def restore(self) -> None:
+        """After a crash: end what is left of its processes, and fail the jobs that ran."""
+        for record in self._store.all(Kind.TRAINING_JOB):
+            if record.shown["TrainingJobStatus"] in TERMINAL:
+                continue
+            if "process" in record.private:
+                end_orphans(record.private["process"], self._config.shutdown_grace_seconds)
+            JobStatus(self._store, record.shown["TrainingJobName"]).finish(failed(_CRASHED))
+        remove_folder(self._config.state_dir / "jobs")
+
+    def shut_down(self) -> None:
+        """End every job and wait for their threads."""
+        with self._lock:
+            running = list(self._running.values())
+        for control, _ in running:
+            control.end(Ending.SHUTDOWN)
+        for _, thread in running:
+            thread.join()
+
+    def _get(self, name: str) -> Record:
+        record = self._store.get(Kind.TRAINING_JOB, name)
+        if record is None:
+            raise validation(_NOT_FOUND)
+        return record
