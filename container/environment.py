@@ -18,6 +18,9 @@ SUBMIT_DIRECTORY: Final = "sagemaker_submit_directory"
 _REGION: Final = "sagemaker_region"
 _LOG_LEVEL: Final = "sagemaker_container_log_level"
 _INFO: Final = "20"
+# OpenMP's threads spin while they wait for each other. Where other processes want the cores too (several jobs on one
+# laptop, data loaders), they spin in place of the thread they wait for: sleeping made predictions 8 times faster there.
+OPENMP_DEFAULTS: Final = {"OMP_WAIT_POLICY": "PASSIVE"}
 # What the platform adds for itself: no script declares these options. A tuning job adds the second one to its trials.
 _PLATFORM_PREFIXES: Final = ("sagemaker_", "_tuning_objective_metric")
 
@@ -191,7 +194,7 @@ def script_environment(layout: Layout, job: Job) -> dict[str, str]:
     }
     channels = {f"SM_CHANNEL_{name.upper()}": str(layout.data / name) for name in job.channels}
     hyperparameters = {f"SM_HP_{name.upper()}": value for name, value in options.items()}
-    return {**os.environ, **named, **channels, **hyperparameters}
+    return {**OPENMP_DEFAULTS, **os.environ, **named, **channels, **hyperparameters}
 
 
 def count_gpus() -> int:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final, NoReturn
 
-from container.environment import BASE_DIR_VARIABLE, Layout
+from container.environment import BASE_DIR_VARIABLE, OPENMP_DEFAULTS, Layout
 from container.errors import LaunchError
 
 SERVER_MODULE: Final = "serving.server"
@@ -33,6 +33,7 @@ def become_server(layout: Layout) -> NoReturn:
             f"at its root: {_listing(layout.model)}"
         )
     environment = {
+        **OPENMP_DEFAULTS,
         **os.environ,
         BASE_DIR_VARIABLE: str(layout.base),
         "PYTHONPATH": str(code),

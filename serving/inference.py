@@ -54,7 +54,7 @@ def check_content_type(content_type: str | None) -> None:
         raise InferenceError(ErrorCode.UNSUPPORTED_TYPE, f"{given}: send a photo as one of {', '.join(CONTENT_TYPES)}")
 
 
-def input_fn(body: bytes, content_type: str | None) -> Image.Image:
+def input_fn(body: bytes | bytearray, content_type: str | None) -> Image.Image:
     """Return the photo in a request's body, upright and RGB; what the bytes are counts, not which type they claim.
 
     Raises:

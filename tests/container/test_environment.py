@@ -107,3 +107,13 @@ def test_the_base_folder_is_sagemakers_unless_told_otherwise(monkeypatch: pytest
     assert Layout.from_environment().model == Path("/opt/ml/model")
     monkeypatch.setenv("SAGEMAKER_BASE_DIR", "/somewhere")
     assert Layout.from_environment().model == Path("/somewhere/model")
+
+
+def test_openmps_threads_sleep_while_they_wait_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = Job({}, (), ("algo-1",), "algo-1")
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    assert script_environment(Layout(tmp_path), job)["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert script_environment(Layout(tmp_path), job)["OMP_WAIT_POLICY"] == "ACTIVE"

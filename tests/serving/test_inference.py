@@ -1,0 +1,101 @@
+"""SageMaker's four functions, called one by one."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from contract.inference import ErrorCode, InferenceError, Prediction
+from serving.inference import Model, input_fn, model_fn, output_fn, predict_fn
+from vision.classifier import ArtifactError
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def turned(image: Image.Image, kind: str) -> bytes:
+    """The photo as a camera stores it that was held upright: lying, with the note to turn it by 90 degrees."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(image.transpose(Image.Transpose.ROTATE_90), kind, exif=exif, lossless=True)
+
+
+def test_the_prediction_is_the_five_most_probable_labels_in_order(model: Model, jpeg: bytes) -> None:
+    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model)
+    probabilities = [prediction.probability for prediction in predictions]
+    assert len(predictions) == 5
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert {prediction.label for prediction in predictions} <= {
+        "Breed ash", "Breed bay", "Breed coal", "Breed dun", "Breed elk", "Breed fawn",
+    }  # fmt: skip
+
+
+def test_fewer_than_five_classes_are_all_predicted(
+    make_artifact: Callable[[tuple[str, ...]], Path], jpeg: bytes
+) -> None:
+    model = model_fn(str(make_artifact(("1.Cat", "2.Dog", "3.Hen"))))
+    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model)
+    assert {prediction.label for prediction in predictions} == {"Cat", "Dog", "Hen"}
+    assert sum(prediction.probability for prediction in predictions) == pytest.approx(1)
+
+
+def test_the_probabilities_are_those_of_the_network_as_training_runs_it(model: Model, jpeg: bytes) -> None:
+    photo = input_fn(jpeg, "image/jpeg")
+    loaded = model.loaded
+    with torch.inference_mode():
+        logits = loaded.classifier(torch.stack([loaded.preprocessing.apply(photo)] * 2))[0]  # (classes,)
+    expected = dict(zip(loaded.classes.labels, torch.softmax(logits.float(), 0).tolist(), strict=True))
+    for prediction in predict_fn(photo, model):
+        assert prediction.probability == pytest.approx(expected[prediction.label], abs=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_a_photo_with_an_exif_turn_is_predicted_as_if_upright(model: Model, picture: Image.Image, kind: str) -> None:
+    upright = predict_fn(input_fn(encoded(picture, kind, lossless=True), "image/png"), model)
+    assert predict_fn(input_fn(turned(picture, kind), "image/png"), model) == upright
+    lying = encoded(picture.transpose(Image.Transpose.ROTATE_90), kind, lossless=True)
+    assert predict_fn(input_fn(lying, "image/png"), model) != upright
+
+
+@pytest.mark.parametrize("content_type", ["image/jpeg", "IMAGE/JPEG", "image/png; charset=binary", " image/webp "])
+def test_photo_types_are_accepted_in_any_spelling(jpeg: bytes, content_type: str) -> None:
+    assert input_fn(jpeg, content_type).mode == "RGB"
+
+
+@pytest.mark.parametrize("content_type", [None, "", "text/plain", "image/gif", "application/json", "image/jpeg2000"])
+def test_other_types_are_refused_with_what_is_accepted(jpeg: bytes, content_type: str | None) -> None:
+    with pytest.raises(InferenceError, match="image/jpeg, image/png, image/webp") as refused:
+        input_fn(jpeg, content_type)
+    assert refused.value.status == 415
+
+
+def test_a_body_as_sagemakers_toolkits_hand_it_over_is_taken(jpeg: bytes) -> None:
+    assert input_fn(bytearray(jpeg), "image/jpeg").size == (400, 260)
+
+
+def test_the_response_is_json_with_the_contracts_shape() -> None:
+    body = output_fn([Prediction("Boxer", 0.9700001), Prediction("Pug", 0.03)], "application/json")
+    assert json.loads(body) == {
+        "predictions": [{"label": "Boxer", "probability": 0.97}, {"label": "Pug", "probability": 0.03}]
+    }
+
+
+def test_an_incomplete_artifact_is_named(artifact: Path, tmp_path: Path) -> None:
+    for path in artifact.iterdir():
+        if path.name != "weights.pt":
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    with pytest.raises(ArtifactError, match=r"weights\.pt is missing"):
+        model_fn(str(tmp_path))
+
+
+def test_every_refusal_has_a_code_of_the_contract() -> None:
+    with pytest.raises(InferenceError) as refused:
+        input_fn(b"", "image/jpeg")
+    assert refused.value.code is ErrorCode.EMPTY_BODY

@@ -1,0 +1,259 @@
+"""The server as SageMaker runs it, over real HTTP, with what the internet sends."""
+
+import io
+import json
+import random
+import signal
+import socket
+import struct
+import subprocess
+import time
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Protocol
+
+import psutil
+import pytest
+from PIL import Image
+
+from contract.inference import MAX_PHOTO_BYTES
+from serving.inference import Model, input_fn, output_fn, predict_fn
+from serving.server import listening_address
+
+
+class Answer(Protocol):
+    """As of conftest.py."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+class Server(Protocol):
+    """As of conftest.py."""
+
+    process: "subprocess.Popen[bytes]"
+    port: int
+    log: Path
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer: ...
+    def predict(self, photo: bytes, content_type: str = "image/jpeg") -> Answer: ...
+
+
+def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def bomb(side: int) -> bytes:
+    """A black-and-white PNG of side x side pixels, all black: a thousandth of its size in memory."""
+    squeezed = zlib.compressobj(9)
+    row = bytes(1 + (side + 7) // 8)
+    pixels = b"".join(squeezed.compress(row) for _ in range(side)) + squeezed.flush()
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def assert_error(answer: Answer, status: int, code: str) -> None:
+    assert (answer.status, answer.body["error"]["code"]) == (status, code), answer.body
+    assert answer.body["error"]["message"]
+    assert answer.body["error"]["request_id"] == answer.headers["x-amzn-sagemaker-inference-id"]
+
+
+def test_a_photo_gets_the_same_answer_as_from_the_functions_alone(server: Server, model: Model, jpeg: bytes) -> None:
+    answer = server.predict(jpeg)
+    expected = json.loads(output_fn(predict_fn(input_fn(jpeg, "image/jpeg"), model)))["predictions"]
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert [found["label"] for found in answer.body["predictions"]] == [wanted["label"] for wanted in expected]
+    for found, wanted in zip(answer.body["predictions"], expected, strict=True):
+        assert found["probability"] == pytest.approx(wanted["probability"], abs=1e-5)
+
+
+def variants(picture: Image.Image) -> dict[str, tuple[bytes, str]]:
+    """Photos of every legal kind, with their content types."""
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    second = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    transparent = picture.copy()
+    transparent.putalpha(Image.linear_gradient("L").resize(picture.size))
+    sixteen_bit = Image.new("I;16", picture.size, 40_000)
+    return {
+        "CMYK JPEG": (encoded(picture.convert("CMYK"), "JPEG"), "image/jpeg"),
+        "grey JPEG": (encoded(picture.convert("L"), "JPEG"), "image/jpeg"),
+        "progressive JPEG": (encoded(picture, "JPEG", progressive=True), "image/jpeg"),
+        "JPEG with a turn": (encoded(picture, "JPEG", exif=turned), "image/jpeg"),
+        "16-bit PNG": (encoded(sixteen_bit, "PNG"), "image/png"),
+        "palette PNG": (encoded(picture.quantize(64), "PNG", transparency=0), "image/png"),
+        "transparent PNG": (encoded(transparent, "PNG"), "image/png"),
+        "animated PNG": (encoded(picture, "PNG", save_all=True, append_images=[second]), "image/png"),
+        "WebP": (encoded(picture, "WEBP"), "image/webp"),
+        "animated WebP": (encoded(picture, "WEBP", save_all=True, append_images=[second]), "image/webp"),
+        "transparent WebP": (encoded(transparent, "WEBP"), "image/webp"),
+        "one pixel": (encoded(Image.new("RGB", (1, 1)), "PNG"), "image/png"),
+        "a thin line": (encoded(Image.new("RGB", (20_000, 1)), "PNG"), "image/png"),
+        "a PNG that claims to be a JPEG": (encoded(picture, "PNG"), "image/jpeg"),
+    }
+
+
+def test_photos_of_every_kind_are_predicted(server: Server, picture: Image.Image) -> None:
+    for name, (photo, content_type) in variants(picture).items():
+        answer = server.predict(photo, content_type)
+        assert answer.status == 200, (name, answer.body)
+        assert len(answer.body["predictions"]) == 5, name
+
+
+def test_bytes_that_are_no_photo_are_refused(server: Server, jpeg: bytes, picture: Image.Image) -> None:
+    noise = random.Random(0).randbytes(5000)
+    rubbish = {
+        "noise": noise,
+        "text": b"this is no photo",
+        "one byte": b"\xff",
+        "JPEG, then noise": jpeg[:4] + noise,
+        "half a JPEG": jpeg[: len(jpeg) // 2],
+        "half a PNG": (whole := encoded(picture, "PNG"))[: len(whole) // 2],
+        "GIF": encoded(picture, "GIF"),
+        "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        "zeros": bytes(1000),
+    }
+    for name, body in rubbish.items():
+        answer = server.predict(body)
+        assert answer.status == 400, (name, answer.body)
+        assert_error(answer, 400, "BadImage")
+
+
+def test_an_empty_body_is_refused(server: Server) -> None:
+    assert_error(server.predict(b""), 400, "EmptyBody")
+
+
+def test_a_wrong_content_type_is_refused(server: Server, jpeg: bytes) -> None:
+    assert_error(server.predict(jpeg, "text/plain"), 415, "UnsupportedMediaType")
+    assert_error(server.request("POST", "/invocations", jpeg), 415, "UnsupportedMediaType")
+
+
+def test_a_body_over_the_limit_is_refused_and_the_client_hears_why(server: Server) -> None:
+    answer = server.predict(bytes(11_000_000))
+    assert_error(answer, 413, "PhotoTooLarge")
+    assert f"{MAX_PHOTO_BYTES:,}" in answer.body["error"]["message"]
+
+
+def test_a_body_of_undeclared_length_is_refused_at_the_limit(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        for _ in range(50):
+            connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
+        connection.sendall(b"0\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+def test_a_client_that_asks_first_is_refused_before_it_sends(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
+            b"Content-Length: 11000000\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
+def test_another_method_is_refused_with_the_right_one(server: Server, jpeg: bytes, method: str) -> None:
+    answer = server.request(method, "/invocations", None if method == "GET" else jpeg)
+    assert_error(answer, 405, "MethodNotAllowed")
+    assert answer.headers["allow"] == "POST"
+
+
+def test_an_unknown_path_is_not_found(server: Server) -> None:
+    assert_error(server.request("GET", "/models"), 404, "NotFound")
+
+
+def test_a_png_of_900_megapixels_is_refused_fast_and_costs_no_memory(server: Server) -> None:
+    photo = bomb(30_000)
+    assert len(photo) < 200_000
+    process = psutil.Process(server.process.pid)
+    before, started = process.memory_info().rss, time.monotonic()
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(clients.map(lambda _: server.predict(photo, "image/png"), range(8)))
+    assert time.monotonic() - started < 5
+    assert process.memory_info().rss - before < 50_000_000
+    for answer in answers:
+        assert_error(answer, 413, "PhotoTooLarge")
+
+
+def test_the_callers_request_id_is_kept_if_it_is_one(server: Server) -> None:
+    name = "X-Amzn-SageMaker-Inference-Id"
+    headers = {"Content-Type": "image/jpeg", name: "c0ffee-1"}
+    assert server.request("POST", "/invocations", b"", headers).body["error"]["request_id"] == "c0ffee-1"
+    headers[name] = '"} forged log line {"'
+    assert "forged" not in server.request("POST", "/invocations", b"", headers).body["error"]["request_id"]
+
+
+def test_requests_at_once_are_all_answered_alike_and_ping_meanwhile(server: Server, jpeg: bytes) -> None:
+    alone = server.predict(jpeg).body
+    pings: list[int] = []
+    with ThreadPoolExecutor(9) as clients:
+        answers = [clients.submit(server.predict, jpeg) for _ in range(16)]
+        for _ in range(5):
+            pings.append(server.request("GET", "/ping").status)
+        for answer in answers:
+            assert answer.result().status == 200
+            assert answer.result().body == alone
+    assert pings == [200] * 5
+
+
+def test_every_request_is_one_log_line_of_json_without_the_photo(server: Server, jpeg: bytes) -> None:
+    headers = {"Content-Type": "image/jpeg", "X-Amzn-SageMaker-Inference-Id": "look-for-me"}
+    server.request("POST", "/invocations", jpeg, headers)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    (found,) = (line for line in lines if line.get("request_id") == "look-for-me")
+    assert (found["status"], found["bytes"], found["path"]) == (200, len(jpeg), "/invocations")
+    assert not any(line.get("path") == "/ping" for line in lines)
+
+
+def test_a_server_told_to_end_answers_what_it_has_begun(
+    artifact: Path,
+    jpeg: bytes,
+    start_server: Callable[[Path], Server],
+    wait_until_ready: Callable[[Server], list[int]],
+) -> None:
+    server = start_server(artifact)
+    assert set(wait_until_ready(server)) <= {200, 503}
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        head = (
+            f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
+        )
+        connection.sendall(head.encode() + jpeg[:100])
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        connection.sendall(jpeg[100:])
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
+    assert server.process.wait(30) == 0
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_cause(
+    artifact: Path, tmp_path: Path, start_server: Callable[[Path], Server]
+) -> None:
+    for path in artifact.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes()[:1000])
+    server = start_server(tmp_path)
+    assert server.process.wait(60) == 1
+    assert "the model cannot be served: the model in" in server.log.read_text()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_the_address_is_sagemakers_unless_a_port_is_given() -> None:
+    assert listening_address({}) == ("0.0.0.0", 8080)
+    assert listening_address({"SAGEMAKER_BIND_TO_PORT": "9000"}) == ("127.0.0.1", 9000)
+    with pytest.raises(SystemExit, match="a port number from 1 to 65535"):
+        listening_address({"SAGEMAKER_BIND_TO_PORT": "70000"})
