@@ -99,7 +99,8 @@ class ModelServer:
 
         Raises:
             TimeoutError: the server took too long.
-            ConnectionError: there is no server, or it broke the connection off.
+            ConnectionRefusedError: there is no server; the request has not been sent.
+            ConnectionError: it broke the connection off.
         """
         with self._idle:
             self._active += 1
@@ -112,7 +113,7 @@ class ModelServer:
 
     def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         if not self._wait_for_health():
-            raise ConnectionError("the server is not running")
+            raise ConnectionRefusedError("the server is not running")
         assert self._http is not None
         try:
             answer = self._http.urlopen(
@@ -124,6 +125,10 @@ class ModelServer:
                 redirect=False,
                 timeout=urllib3.Timeout(connect=5, read=INVOCATION_SECONDS),
             )
+        except urllib3.exceptions.NewConnectionError as error:
+            # It has just died: the keeper notices on its next look, the next request at once.
+            self._healthy.clear()
+            raise ConnectionRefusedError(str(error)) from error
         except urllib3.exceptions.TimeoutError as error:
             raise TimeoutError(str(error)) from error
         except urllib3.exceptions.HTTPError as error:

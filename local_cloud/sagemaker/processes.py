@@ -22,7 +22,12 @@ _LOCAL = "localhost,127.0.0.1"
 def container_environment(image: Path, *layers: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process that runs "in" ``image``, a folder of executables; later layers win."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_INHERITED)}
-    environment = {**inherited, "PATH": f"{image}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    # Images of training and serving set PYTHONUNBUFFERED: log lines are to be seen when they are written.
+    environment = {
+        **inherited,
+        "PYTHONUNBUFFERED": "1",
+        "PATH": f"{image}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
     for name in ("NO_PROXY", "no_proxy"):
         environment[name] = ",".join(filter(None, (environment.get(name), _LOCAL)))
     for layer in layers:

@@ -39,7 +39,7 @@ class Runtime:
                 f"1 validation error detected: Value of {len(body)} bytes at 'body' failed to satisfy constraint: "
                 f"Member must have length less than or equal to {MAX_BODY}",
             )
-        # A second attempt where the first one's server was replaced meanwhile.
+        # A second attempt where the first one's server was replaced or died meanwhile.
         for _ in range(2):
             servers = self._endpoints.servers(name)
             if servers is None:
@@ -49,10 +49,12 @@ class Runtime:
                 return _error(400, "ValidationError", f"Variant {given[_TARGET_VARIANT]} not found in {name}.")
             try:
                 return self._answer(name, server, body, given)
+            except ConnectionRefusedError as error:
+                cause = str(error)
             except TimeoutError:
                 return self._model_error(name, 0, _TIMED_OUT)
             except ConnectionError as error:
-                cause = str(error)
+                return self._model_error(name, 502, f"The container closed the connection: {error}")
         return _error(503, "ServiceUnavailable", f"The server of endpoint {name} is unavailable: {cause}")
 
     def _answer(self, name: str, server: ModelServer, body: bytes, given: Mapping[str, str]) -> Answer:

@@ -78,7 +78,9 @@ class TrainingJobs:
             run.run()
         finally:
             with self._lock:
-                del self._running[name]
+                # The name may have been deleted and used again in the meantime.
+                if self._running[name][1] is threading.current_thread():
+                    del self._running[name]
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeTrainingJob."""
