@@ -7,7 +7,7 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
-from local_cloud.adapter import routing, states, storage
+from local_cloud.adapter import api_gateway, routing, states, storage
 from local_cloud.adapter.identities import STATES_PRINCIPAL, assume_role, ensure_developer
 from local_cloud.certificate import Certificate
 from local_cloud.front import front
@@ -57,6 +57,7 @@ class Cloud:
             certificate.ca_bundle,
         )
         states.install(calls, _POLL_SECONDS)
+        api_gateway.install()
         self.application: Application = guard(routing.application(), self._changed.set)
         self.front: Application = front(self.application)
 

@@ -78,9 +78,9 @@ async def _limited(
     except BodyTooLargeError:
         if answered:
             raise
-        response = api_gateway.gateway_response(*stage, "REQUEST_TOO_LARGE", "Request Too Long", headers)
+        response = api_gateway.gateway_response(*stage, "REQUEST_TOO_LARGE", api_gateway.TOO_LONG, headers)
         # Closed, so that the server need not read the rest.
-        await respond(send, response or json_response(413, {"message": "Request Too Long"}), close=True)
+        await respond(send, response or json_response(413, {"message": api_gateway.TOO_LONG}), close=True)
 
 
 def json_response(status: int, body: dict[str, Any]) -> routing.Response:

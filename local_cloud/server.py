@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOG_BYTES: Final = 10_000_000
 # How long open requests may delay the end, once every job, endpoint and worker is gone and the state is saved.
-_LAST_REQUESTS_SECONDS: Final = 3.0
+_LAST_REQUESTS_SECONDS: Final = 2.0
 _logger = logging.getLogger("local_cloud")
 
 
@@ -142,7 +142,7 @@ async def _listen(
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.alpn_protocols = ["http/1.1"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = _LAST_REQUESTS_SECONDS - 1
+    config.graceful_timeout = _LAST_REQUESTS_SECONDS / 2
     config.errorlog = logging.getLogger("hypercorn.error")
     if certificate is not None:
         config.certfile, config.keyfile = str(certificate.server), str(certificate.key)

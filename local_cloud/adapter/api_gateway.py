@@ -1,9 +1,44 @@
 """Deployed REST APIs: which is the newest, whose request is this, and the gateway's own errors."""
 
+import functools
+import json
 import secrets
+from typing import Any, Final
 
 from local_cloud.adapter.routing import Response
 from local_cloud.settings import ACCOUNT, REGION
+
+# API Gateway's message for a request that is too large, for itself or for Lambda.
+TOO_LONG: Final = "Request Too Long"
+# Lambda's quota for the event of a synchronous invocation; a body that is binary comes in base64 in it.
+MAX_LAMBDA_EVENT: Final = 6_291_556
+
+
+class _EventTooLargeError(Exception):
+    """Lambda would refuse the event that was made of a request."""
+
+
+def install() -> None:
+    """Have REST APIs refuse, as on AWS, what Lambda does not take as an event."""
+    from ministack.services import apigateway_v1
+
+    call_lambda, execute = apigateway_v1._call_lambda_raw, apigateway_v1._execute_in_scope
+
+    @functools.wraps(call_lambda)
+    async def call_lambda_raw(function: str, event: dict[str, Any], **scope: Any) -> Any:
+        if len(json.dumps(event)) > MAX_LAMBDA_EVENT:
+            raise _EventTooLargeError
+        return await call_lambda(function, event, **scope)
+
+    @functools.wraps(execute)
+    async def execute_in_scope(*arguments: Any, **options: Any) -> Any:
+        try:
+            return await execute(*arguments, **options)
+        except _EventTooLargeError:
+            return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", TOO_LONG)
+
+    apigateway_v1._call_lambda_raw = call_lambda_raw
+    apigateway_v1._execute_in_scope = execute_in_scope
 
 
 def newest_stage() -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from local_cloud.settings import LocalCloudError
 EXPECTED_VERSION: Final = "1.5.33"
 # Module below ``ministack`` -> the names used from it.
 PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
-    "app": ("app", "AUTH", "SERVICE_HANDLERS", "_build_persistence_save_dict", "_get_module", "_parse_execute_api_url"),
+    "app": ("app", "AUTH", "SERVICE_HANDLERS", "_build_persistence_save_dict", "_parse_execute_api_url"),
     "core.iam_actions": (
         "SERVICE_TO_IAM_NAMESPACE",
         "_BOTOCORE_SERVICE_MAP",
@@ -25,11 +25,18 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "evaluate_trust_policy",
         "is_root_access_key",
     ),
-    "core.lambda_runtime": ("execution_credentials", "reset"),
+    "core.lambda_runtime": ("reset",),
     "core.persistence": ("save_state",),
     "core.responses": ("request_scope",),
     "core.router": ("SERVICE_PATTERNS", "detect_service", "extract_access_key_id"),
-    "services.apigateway_v1": ("_GatewayError", "_gateway_error_response", "_rest_apis", "_stages_v1"),
+    "services.apigateway_v1": (
+        "_GatewayError",
+        "_call_lambda_raw",
+        "_execute_in_scope",
+        "_gateway_error_response",
+        "_rest_apis",
+        "_stages_v1",
+    ),
     "services.cloudwatch_logs": ("_append_log_events", "_log_events_lock", "_log_groups", "_make_group_arn"),
     "services.iam": ("_access_keys", "_roles", "_users"),
     "services.stepfunctions": (

@@ -15,6 +15,8 @@ from local_cloud.workflow import ExecutionEndedError, Task, is_lambda_invoke, la
 # MiniStack hands a task's resource and arguments down without the execution; the two meet again through this.
 _current: contextvars.ContextVar[Task] = contextvars.ContextVar("current task")
 _scheduled: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("event of the scheduled task")
+# Step Functions' quota for the input or result of a task.
+_MAX_PAYLOAD: Final = 262_144
 # The rules of .sync integrations, as AWS documents them for the state machine's policy.
 _MANAGED_RULES: Final = {
     "sagemaker:createTrainingJob.sync": "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
@@ -45,7 +47,7 @@ def install(calls: RoleCalls, poll_seconds: float) -> None:
                 _require_managed_rule(calls, task)
             if parse_resource(resource) is None:
                 return plain(resource, arguments)
-            return run_task(calls, task, arguments, poll_seconds)
+            return _small_enough(run_task(calls, task, arguments, poll_seconds))
         except (CallError, AccessDeniedError, AssumeRoleError) as error:
             if not task.running():  # stopped meanwhile; a failure now would overwrite that
                 raise ExecutionEndedError from error
@@ -60,6 +62,16 @@ def _error_and_cause(error: Exception, task: Task) -> tuple[str, str]:
     if isinstance(error, AssumeRoleError):
         return "States.TaskFailed", f"The role {task.role_arn} cannot be assumed by Step Functions: {error}"
     return "Lambda.AWSLambdaException", f"{error} (Service: AWSLambda, Status Code: 403)"
+
+
+def _small_enough(result: Any) -> Any:
+    """Return a task's result, unless a state machine on AWS could not take it."""
+    if len(json.dumps(result).encode()) > _MAX_PAYLOAD:
+        raise CallError(
+            "States.DataLimitExceeded",
+            f"The task's result exceeds the maximum number of bytes service limit ({_MAX_PAYLOAD}).",
+        )
+    return result
 
 
 def _require_managed_rule(calls: RoleCalls, task: Task) -> None:
