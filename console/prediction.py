@@ -20,6 +20,8 @@ _SIGNATURES: Final = (
     (b"\xff\xd8\xff", "image/jpeg"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
 )
+# Errors that this console does not provoke: it and the API are not of the same version.
+_MISMATCH: Final = "What is deployed may not match this console: pedigree deploy"
 _HINTS: Final = {
     ErrorCode.BAD_IMAGE: "Open it in a viewer: it may be damaged, or no photo at all.",
     ErrorCode.EMPTY_BODY: "The file is empty.",
@@ -87,7 +89,7 @@ def _read(response: httpx.Response, photo: Path) -> list[Prediction]:
     if not isinstance(error, dict) or "code" not in error:
         raise ConsoleError(f"{photo}: the API answered {response.status_code}: {response.text[:200]}")
     code = str(error["code"])
-    hint = _HINTS.get(ErrorCode(code), "") if code in set(ErrorCode) else ""
+    hint = _HINTS.get(ErrorCode(code), _MISMATCH) if code in set(ErrorCode) else ""
     raise ConsoleError(
         f"{photo}: {error.get('message', '')} ({response.status_code} {code}, request {error.get('request_id', '?')})",
         hint,

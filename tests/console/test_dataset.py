@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from console import dataset
 from console.errors import ConsoleError
 from tests.console.fakes import FakeCloud

@@ -17,7 +17,9 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(60)
 """
-_STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+_STUBBORN = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
+)
 
 
 def _wait_for(path: Path) -> str:

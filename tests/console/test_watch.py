@@ -76,9 +76,7 @@ def _tuning(cloud: FakeCloud, *trials: dict[str, Any], describe: bool = False) -
             },
             {"HyperParameterTuningJobName": "tuning"},
         )
-    sagemaker.add_response(
-        "list_training_jobs_for_hyper_parameter_tuning_job", {"TrainingJobSummaries": list(trials)}
-    )
+    sagemaker.add_response("list_training_jobs_for_hyper_parameter_tuning_job", {"TrainingJobSummaries": list(trials)})
 
 
 def _training(cloud: FakeCloud, status: str, secondary: str, *lines: str, token: str = "") -> None:
@@ -98,7 +96,9 @@ def _training(cloud: FakeCloud, status: str, secondary: str, *lines: str, token:
     logs = cloud.stub("logs")
     stream = "training/algo-1-1"
     logs.add_response("describe_log_streams", {"logStreams": [{"logStreamName": stream}]})
-    events = [{"timestamp": int(at(60 + number).timestamp() * 1000), "message": line} for number, line in enumerate(lines)]
+    events = [
+        {"timestamp": int(at(60 + number).timestamp() * 1000), "message": line} for number, line in enumerate(lines)
+    ]
     first = {"nextToken": token} if token else {}
     asked = {"logGroupName": ANY, "logStreamName": stream, "startFromHead": True}
     logs.add_response("get_log_events", {"events": events, "nextForwardToken": "f/2"}, asked | first)
