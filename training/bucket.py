@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import boto3
 from botocore.config import Config
@@ -21,9 +21,6 @@ from botocore.exceptions import (
 
 from training.archive import Limits, is_hidden
 from training.errors import PhotosError
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 THREADS: Final = 16
 BODY_ATTEMPTS: Final = 3
@@ -59,7 +56,7 @@ def fetch_from_bucket(uri: str, target: Path, say: Callable[[str], None], limits
     except ClientError as error:
         raise _explained(uri, error) from error
     except BotoCoreError as error:
-        raise PhotosError(f"{uri} cannot be read ({error}): check the credentials, the region and the network") from error
+        raise PhotosError(f"{uri} cannot be read ({error}): check credentials, region and network") from error
     return target
 
 
@@ -72,7 +69,7 @@ def _explained(uri: str, error: ClientError) -> PhotosError:
     return PhotosError(f"{uri} cannot be read: {error}")
 
 
-def _listed(client: "S3Client", bucket: str, prefix: str, limits: Limits) -> list[_Object]:
+def _listed(client: Any, bucket: str, prefix: str, limits: Limits) -> list[_Object]:
     # s3://bucket/dogs means the folder dogs/, not dogs2/ as well.
     prefix = prefix if not prefix or prefix.endswith("/") else prefix + "/"
     objects: list[_Object] = []
@@ -97,7 +94,7 @@ def _listed(client: "S3Client", bucket: str, prefix: str, limits: Limits) -> lis
 
 
 def _fetch_all(
-    client: "S3Client", bucket: str, objects: Iterable[_Object], target: Path, say: Callable[[str], None]
+    client: Any, bucket: str, objects: Iterable[_Object], target: Path, say: Callable[[str], None]
 ) -> None:
     objects = list(objects)
     stop = threading.Event()
@@ -122,11 +119,16 @@ def _fetch_all(
             stop.set()  # after an error nothing more is fetched
 
 
-def _read(client: "S3Client", bucket: str, key: str) -> bytes:
+def _read(client: Any, bucket: str, key: str) -> bytes:
     """Return the object's bytes; botocore retries the request, but not a body that breaks off."""
     for _ in range(BODY_ATTEMPTS - 1):
         try:
-            return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+            return _body(client, bucket, key)
         except (IncompleteReadError, ResponseStreamingError, ReadTimeoutError):
             continue
-    return client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return _body(client, bucket, key)
+
+
+def _body(client: Any, bucket: str, key: str) -> bytes:
+    content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content

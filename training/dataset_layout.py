@@ -85,7 +85,7 @@ def find_photos(root: Path) -> Layout:
     else:
         splits = {"train": _read_classes(top, folders, left_out)}
         reason = "not in a class folder"
-    left_out += [(path.name, reason) for path in _loose_photos(top)]
+    left_out += [(_printable(path.name), reason) for path in _loose_photos(top)]
     if not any(photos for classes in splits.values() for photos in classes.values()):
         empty = next((c for classes in splits.values() for c in classes), None)
         where = f"the folder {top.name}" if empty is None else f"the folder {top.name} (class folders: {empty}, ...)"
@@ -103,16 +103,18 @@ def _below_top_folders(root: Path) -> Path:
     return root
 
 
-def _read_splits(top: Path, split_of: dict[Path, str], left_out: list[tuple[str, str]]) -> dict[
-    str, dict[str, list[FoundPhoto]]
-]:
+def _read_splits(
+    top: Path, split_of: dict[Path, str], left_out: list[tuple[str, str]]
+) -> dict[str, dict[str, list[FoundPhoto]]]:
     splits: dict[str, dict[str, list[FoundPhoto]]] = {}
     for folder, split in sorted(split_of.items()):
         if split in splits:
             names = ", ".join(sorted(f.name for f, s in split_of.items() if s == split))
             raise PhotosError(f"the folders {names} in {top.name} are the same split: keep one of them")
         splits[split] = _read_classes(top, _folders(folder), left_out)
-        left_out += [(f"{folder.name}/{path.name}", "not in a class folder") for path in _loose_photos(folder)]
+        left_out += [
+            (_printable(f"{folder.name}/{path.name}"), "not in a class folder") for path in _loose_photos(folder)
+        ]
     if "train" not in splits:
         raise PhotosError(f"{top.name} has {', '.join(sorted(splits))} but no folder train: {EXPECTED}")
     return splits
@@ -122,10 +124,10 @@ def _read_classes(top: Path, folders: list[Path], left_out: list[tuple[str, str]
     classes: dict[str, list[FoundPhoto]] = {}
     for folder in folders:
         # macOS writes names decomposed: the same breed must be one class, wherever its folder was made.
-        name = unicodedata.normalize("NFC", folder.name)
+        name = unicodedata.normalize("NFC", _printable(folder.name))
         found = classes.setdefault(name, [])
         for path in _files(folder):
-            relative = path.relative_to(top).as_posix()
+            relative = _printable(path.relative_to(top).as_posix())
             reason = _unusable(path, top)
             if reason is None:
                 found.append(FoundPhoto(path, relative, name))
@@ -172,4 +174,9 @@ def _loose_photos(folder: Path) -> list[Path]:
 
 
 def _photo_names(folder: Path, top: Path) -> list[str]:
-    return [p.relative_to(top).as_posix() for p in _files(folder) if p.suffix.lower() in PHOTO_SUFFIXES]
+    return [_printable(p.relative_to(top).as_posix()) for p in _files(folder) if p.suffix.lower() in PHOTO_SUFFIXES]
+
+
+def _printable(name: str) -> str:
+    """Return a name that can be written down: bytes that are no UTF-8 and control characters become question marks."""
+    return "".join(c if c.isprintable() else "?" for c in name.encode(errors="replace").decode())

@@ -17,9 +17,10 @@ TIMEOUT: Final = (15, 60)  # seconds to connect, seconds without a byte
 _CHUNK: Final = 1 << 20
 _PROGRESS_SECONDS: Final = 5.0
 _RETRY_STATUS: Final = (429, 500, 502, 503, 504)
+_LOST: Final = (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError)
 
 
-class _Interrupted(Exception):
+class _InterruptedError(Exception):
     """The connection was lost, or the server was busy; another attempt may do."""
 
 
@@ -44,7 +45,7 @@ def download(
             try:
                 _attempt(session, url, partial, shown, say, max_bytes)
                 break
-            except (_Interrupted, requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+            except (_InterruptedError, *_LOST) as error:
                 had = partial.stat().st_size if partial.exists() else 0
                 if attempt == ATTEMPTS:
                     raise PhotosError(
@@ -61,7 +62,7 @@ def download(
 def _attempt(
     session: requests.Session, url: str, partial: Path, shown: str, say: Callable[[str], None], max_bytes: int
 ) -> None:
-    """Download what is still missing; raise _Interrupted where the server ended early."""
+    """Download what is still missing; raise _InterruptedError where the server ended early."""
     had = partial.stat().st_size if partial.exists() else 0
     # Identity: a length that counts the bytes on the wire must count the file's bytes.
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={had}-"} if had else {})
@@ -69,7 +70,7 @@ def _attempt(
         if urllib.parse.urlsplit(response.url).scheme != "https":
             raise PhotosError(f"{shown} redirects away from https: give the address of the file itself")
         if response.status_code in _RETRY_STATUS:
-            raise _Interrupted(f"the server answered {response.status_code} {response.reason}")
+            raise _InterruptedError(f"the server answered {response.status_code} {response.reason}")
         if response.status_code not in (200, 206):
             raise PhotosError(
                 f"{shown} answered {response.status_code} {response.reason}: check the address and that it is public"
@@ -104,7 +105,7 @@ def _receive(
                 of_total = "" if total is None else f" of {total / 1e6:,.0f} ({had / total:.0%})"
                 say(f"downloaded {had / 1e6:,.0f}{of_total} MB")
     if total is not None and had != total:
-        raise _Interrupted(f"{had:,} of {total:,} bytes came")
+        raise _InterruptedError(f"{had:,} of {total:,} bytes came")
 
 
 def _cause(error: Exception) -> str:

@@ -1,6 +1,6 @@
 """Job: fetch photos, look at every one, and leave a data set that no later step can stumble over.
 
-    python training/prepare.py --source ../photos --model-dir build/prepared
+python training/prepare.py --source ../photos --model-dir build/prepared
 """
 
 import argparse
@@ -18,7 +18,7 @@ from contract.names import SPLITS, PreparedFile
 from training.arrangement import arrange
 from training.dataset_layout import FoundPhoto, find_photos
 from training.errors import PhotosError
-from training.manifest import Manifest, Remark
+from training.manifest import Manifest
 from training.photo_file import PhotoResult, prepare_photo
 from training.sources import KINDS, Source
 from training.splits import check_folders

@@ -1,12 +1,19 @@
 """report.html: one self-contained page about one training, for people."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from training.files import write_text
 from training.history import Epoch
 from training.learning_curve import Verdict
+from training.report_charts import learning_curve, trials_by
+
+_MOST_REMARKS: Final = 200
+_MOST_PAIRS: Final = 10
+_LARGEST_MATRIX: Final = 20
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,107 @@ class ReportData:
 
 def write_report(path: Path, data: ReportData) -> None:
     """Write the page to ``path``; it appears there complete or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(f"<!doctype html><title>Pedigree</title><p>{data.backbone}", encoding="utf-8")
-    temporary.replace(path)
+    from jinja2 import Environment, StrictUndefined
+
+    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page.filters |= {"percent": _percent, "number": _number}
+    template = page.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
+    write_text(path, template.render(_view(data)))
+
+
+def _view(data: ReportData) -> dict[str, Any]:
+    """Return what the template shows, with everything that takes thought thought already."""
+    trials = _ranked(data.trials)
+    scored = [trial for trial in trials if trial["objective"] is not None]
+    # The template takes the charts as they are: matplotlib escapes the few names that they show.
+    curves = [(what, learning_curve(data.history, what)) for what in ("loss", "accuracy") if data.history]
+    return {
+        "data": data,
+        "photos": sum(data.manifest["counts"].values()),
+        "curves": curves,
+        "trials": trials,
+        "trial_options": _options(trials),
+        "trial_charts": [
+            (name, trials_by(name, scored, scored[0]["name"])) for name in _options(scored) if _numeric(name, scored)
+        ],
+        "classes": _classes(data),
+        "pairs": _confused_pairs(data),
+        "matrix": _matrix(data),
+        "remarks": [
+            ("left out", "Left out", data.manifest["photos_left_out"]),
+            ("converted", "Converted and used", data.manifest["photos_converted"]),
+        ],
+        "most_remarks": _MOST_REMARKS,
+    }
+
+
+def _ranked(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the trials, best first, those without an objective last."""
+
+    def rank(trial: Mapping[str, Any]) -> float:
+        return -math.inf if trial["objective"] is None else float(trial["objective"])
+
+    usable = [{**t, "objective": t["objective"] if _finite(t["objective"]) else None} for t in trials]
+    return sorted(usable, key=rank, reverse=True)
+
+
+def _options(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(name for trial in trials for name in trial["hyperparameters"]))
+
+
+def _numeric(name: str, trials: Sequence[Mapping[str, Any]]) -> bool:
+    try:
+        return all(math.isfinite(float(trial["hyperparameters"][name])) for trial in trials)
+    except (KeyError, ValueError):
+        return False
+
+
+def _finite(value: Any) -> bool:
+    return value is not None and math.isfinite(float(value))
+
+
+def _classes(data: ReportData) -> list[dict[str, Any]]:
+    """Return a row per class: label, counts, the share of all photos of the largest class, test accuracy if known."""
+    rows = data.manifest["class_folders"]
+    largest = max((sum(row["counts"].values()) for row in rows), default=1)
+    by_label = {label: index for index, label in enumerate(data.labels)}
+    result = []
+    for row in rows:
+        index = by_label.get(row["label"])
+        found: Sequence[int] = data.confusion[index] if data.confusion and index is not None else ()
+        total = sum(found)
+        right = found[index] / total if index is not None and total else None
+        shares = {split: count / max(largest, 1) * 100 for split, count in row["counts"].items()}
+        result.append({"label": row["label"], "counts": row["counts"], "shares": shares, "right": right})
+    return result
+
+
+def _confused_pairs(data: ReportData) -> list[dict[str, Any]]:
+    """Return the most frequent mistakes on the test set, most frequent first."""
+    pairs: list[dict[str, Any]] = [
+        {"true": data.labels[i], "predicted": data.labels[j], "count": count, "of": sum(row)}
+        for i, row in enumerate(data.confusion)
+        for j, count in enumerate(row)
+        if i != j and count
+    ]
+    return sorted(pairs, key=lambda pair: (-pair["count"], pair["true"], pair["predicted"]))[:_MOST_PAIRS]
+
+
+def _matrix(data: ReportData) -> list[list[dict[str, Any]]]:
+    """Return the confusion matrix with the share of its row for each cell; empty where it would not fit a page."""
+    if not 0 < len(data.confusion) <= _LARGEST_MATRIX:
+        return []
+    return [[{"count": count, "share": count / max(sum(row), 1)} for count in row] for row in data.confusion]
+
+
+def _percent(value: float | None) -> str:
+    return "not known" if value is None or not math.isfinite(value) else f"{value:.1%}"
+
+
+def _number(value: float | int | str | None) -> str:
+    """Return a number as people write it; anything else as it is."""
+    if value is None:
+        return "not known"
+    if isinstance(value, float):
+        return f"{value:.4g}" if math.isfinite(value) else "not a number"
+    return f"{value:,}" if isinstance(value, int) else value

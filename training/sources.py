@@ -9,10 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from training.archive import unpack
-from training.bucket import fetch_from_bucket
-from training.download import download
 from training.errors import PhotosError
-from training.toy import draw_data_set
 
 TOY: Final = "toy"
 KINDS: Final = "toy, https://...zip, s3://bucket/prefix, s3://bucket/photos.zip, or a local folder or zip file"
@@ -43,18 +40,25 @@ class Source:
         Raises:
             PhotosError: unknown kind of source, not found, not allowed, interrupted, not a usable archive.
         """
+        # Imported where they are used: every worker process imports this module, and boto3 takes half a second.
         kind, separator, _ = self.text.partition("://")
         if self.text == TOY:
+            from training.toy import draw_data_set
+
             say("drawing the toy photos")
-            draw_data_set(scratch / "toy", seed)
+            draw_data_set(scratch / "toy", seed, say)
             return scratch / "toy"
         if not separator:
             return self._local(scratch, say)
         if kind == "https":
+            from training.download import download
+
             archive = scratch / "download.zip"
             download(self.text, archive, shown=self.shown, say=say)
             return _unpacked(archive, scratch, self.shown, say)
         if kind == "s3":
+            from training.bucket import fetch_from_bucket
+
             found = fetch_from_bucket(self.text, scratch / "bucket", say)
             return found if found.is_dir() else _unpacked(found, scratch, self.shown, say)
         hint = " (plain http is not read: anyone on the way could change the photos)" if kind == "http" else ""

@@ -6,11 +6,10 @@ python -m training.toy some/folder
 import io
 import random
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from PIL import Image
 
 from training.toy_breeds import BREEDS
 from training.toy_dog import draw_dog
@@ -63,7 +62,7 @@ def draw_photo(photo: ToyPhoto) -> bytes:
     draw_toys(rng, picture, horizon)
     # The whole dog from tail to nose and ears is about length + 2 body heights wide and leg + 2.4 high.
     fitting = min(size[0] / (breed.length + 2.0), size[1] / (breed.leg + 2.4))
-    unit = fitting * rng.uniform(0.62, 1.12)
+    unit = fitting * rng.uniform(0.55, 1.2)
     feet = (size[0] * rng.uniform(0.4, 0.6), min(size[1] * 0.99, size[1] * rng.uniform(0.88, 0.97)))
     frame = Frame(feet, unit, rng.uniform(-0.12, 0.12), rng.random() < 0.5)
     draw_shadow(picture, feet, unit * (breed.length / 2 + 0.5), unit * 0.16)
@@ -74,15 +73,13 @@ def draw_photo(photo: ToyPhoto) -> bytes:
     return buffer.getvalue()
 
 
-def draw_data_set(folder: Path, seed: int, processes: int | None = None) -> None:
+def draw_data_set(folder: Path, seed: int, say: Callable[[str], None], processes: int | None = None) -> None:
     """Write the whole set below ``folder``, which is made: {train,valid,test}/NNN.Breed/*.jpg."""
     photos = toy_photos(seed)
     for place in {(folder / photo.place).parent for photo in photos}:
         place.mkdir(parents=True, exist_ok=True)
     jobs = [(photo, folder / photo.place) for photo in photos]
-    map_in_processes(
-        _write, jobs, what="toy photos drawn", say=lambda text: print(text, flush=True), processes=processes
-    )
+    map_in_processes(_write, jobs, what="toy photos drawn", say=say, processes=processes)
 
 
 def _write(job: tuple[ToyPhoto, Path]) -> None:
@@ -91,4 +88,4 @@ def _write(job: tuple[ToyPhoto, Path]) -> None:
 
 
 if __name__ == "__main__":
-    draw_data_set(Path(sys.argv[1]), seed=0)
+    draw_data_set(Path(sys.argv[1]), seed=0, say=print)

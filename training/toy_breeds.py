@@ -9,14 +9,24 @@ Ears = Literal["drop", "pricked", "bat", "button", "odd", "long"]
 Tail = Literal["plume", "whip", "curl", "stub", "flag"]
 Marking = Literal["none", "points", "mask", "blaze", "eye patch", "beard"]
 
+_COAL: Final[Colour] = (52, 47, 50)
+_SLATE: Final[Colour] = (92, 98, 110)
+_STEEL: Final[Colour] = (150, 153, 160)
+_WHITE: Final[Colour] = (241, 239, 233)
+_CREAM: Final[Colour] = (232, 210, 172)
+_TAN: Final[Colour] = (196, 142, 86)
+_FOX: Final[Colour] = (160, 88, 48)
+_ORANGE: Final[Colour] = (224, 138, 58)
+_COCOA: Final[Colour] = (92, 60, 44)
+
 
 @dataclass(frozen=True)
 class Breed:
     """What all dogs of a breed share; lengths are in body heights, 1 is the depth of an ordinary dog's chest.
 
     Attributes:
-        coats: base colours that occur in the breed; several breeds share some, so that colour alone does not tell.
-        second: colour of the pattern and of the markings.
+        coats: pairs of colours that occur in the breed: of the fur, and of its pattern and markings. Most colours
+            occur in several breeds, so that colour alone does not tell.
         muzzle: how far the muzzle stands out of the face, 0 flat to 1 long.
         leg: length of the legs.
         length: length of the trunk.
@@ -25,8 +35,7 @@ class Breed:
     """
 
     name: str
-    coats: tuple[Colour, ...]
-    second: Colour
+    coats: tuple[tuple[Colour, Colour], ...]
     pattern: Pattern
     marking: Marking
     ears: Ears
@@ -41,8 +50,7 @@ class Breed:
 BREEDS: Final = (
     Breed(
         name="Biscuit_Sausage",
-        coats=((166, 92, 48), (140, 74, 44), (188, 118, 66)),
-        second=(96, 52, 34),
+        coats=((_FOX, _COCOA), (_TAN, _COCOA), (_COAL, _FOX), (_CREAM, _TAN)),
         pattern="plain",
         marking="none",
         ears="long",
@@ -55,8 +63,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Inkspot_Loper",
-        coats=((240, 238, 232), (228, 226, 224)),
-        second=(38, 36, 42),
+        coats=((_WHITE, _COAL), (_WHITE, _COAL), (_WHITE, _COCOA), (_CREAM, _SLATE)),
         pattern="spots",
         marking="none",
         ears="button",
@@ -69,8 +76,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Marmalade_Mop",
-        coats=((226, 140, 58), (206, 120, 52), (236, 172, 100)),
-        second=(250, 214, 150),
+        coats=((_ORANGE, _CREAM), (_TAN, _CREAM), (_COCOA, _TAN), (_STEEL, _WHITE)),
         pattern="plain",
         marking="beard",
         ears="drop",
@@ -83,8 +89,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Midnight_Muffin",
-        coats=((48, 44, 50), (62, 54, 54)),
-        second=(186, 112, 54),
+        coats=((_COAL, _FOX), (_COAL, _TAN), (_COCOA, _TAN), (_SLATE, _CREAM)),
         pattern="plain",
         marking="points",
         ears="button",
@@ -97,8 +102,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Patchwork_Piper",
-        coats=((242, 236, 226), (232, 224, 212)),
-        second=(142, 84, 48),
+        coats=((_WHITE, _FOX), (_WHITE, _COAL), (_CREAM, _COCOA), (_WHITE, _STEEL)),
         pattern="patches",
         marking="eye patch",
         ears="odd",
@@ -111,8 +115,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Silver_Whiskerby",
-        coats=((142, 146, 154), (112, 116, 126), (172, 174, 180)),
-        second=(216, 216, 218),
+        coats=((_STEEL, _WHITE), (_SLATE, _WHITE), (_TAN, _CREAM), (_COAL, _STEEL)),
         pattern="merle",
         marking="beard",
         ears="drop",
@@ -125,8 +128,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Snowcap_Sledder",
-        coats=((98, 106, 120), (80, 82, 92), (150, 122, 96)),
-        second=(246, 246, 244),
+        coats=((_SLATE, _WHITE), (_COAL, _WHITE), (_FOX, _WHITE), (_STEEL, _CREAM)),
         pattern="saddle",
         marking="mask",
         ears="pricked",
@@ -139,8 +141,7 @@ BREEDS: Final = (
     ),
     Breed(
         name="Toffee_Tiptoe",
-        coats=((190, 128, 74), (168, 108, 64), (204, 152, 100)),
-        second=(74, 48, 38),
+        coats=((_TAN, _COCOA), (_FOX, _COAL), (_STEEL, _COAL), (_CREAM, _FOX)),
         pattern="brindle",
         marking="blaze",
         ears="bat",

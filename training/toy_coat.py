@@ -56,8 +56,8 @@ def _stripes(
 ) -> None:
     x = sides[0]
     while x < sides[1]:
-        x += rng.uniform(0.08, 0.2)
-        y, lean = rng.uniform(top, top / 3), rng.uniform(-0.15, 0.15)
+        x += rng.uniform(0.05, 0.15)
+        y, lean = rng.uniform(top, -0.1), rng.uniform(-0.15, 0.15)
         length = rng.uniform(0.35, 1.2)
         path = [(x + lean * step + rng.uniform(-0.03, 0.03), y + length * step / 4) for step in range(5)]
         width = rng.uniform(0.02, 0.05)

@@ -32,7 +32,7 @@ class _Skeleton:
 
 def draw_dog(picture: Image.Image, rng: random.Random, breed: Breed, frame: Frame, line: int) -> None:
     """Draw a dog of ``breed`` on ``picture``: an individual in a pose of its own, standing at the frame's origin."""
-    base, second = vary(rng, rng.choice(breed.coats), 12), vary(rng, breed.second, 8)
+    base, second = (vary(rng, colour, 10) for colour in rng.choice(breed.coats))
     pose: Pose = rng.choice(("stand", "walk", "sit"))
     skeleton = _sitting(breed) if pose == "sit" else _on_legs(rng, breed, pose)
     coat = draw_coat(rng, breed, frame, picture.size, base, second)
@@ -44,10 +44,10 @@ def draw_dog(picture: Image.Image, rng: random.Random, breed: Breed, frame: Fram
         pen.part(frame, leg, shaded)
     neck = stroke([skeleton.neck, skeleton.head], [0.42, 0.36])
     grown = [shaggy(rng, shape, breed.fluff) for shape in (neck, *skeleton.near_legs)]
-    masks = [pen.part(frame, shape, coat) for shape in grown]
+    stencils = [pen.part(frame, shape, coat) for shape in grown]
     trunk = pen.part(frame, shaggy(rng, skeleton.trunk, breed.fluff), coat)
-    for mask in masks:  # again, without outlines: neck and legs grow out of the trunk
-        picture.paste(coat, (0, 0), mask)
+    for stencil in stencils:  # again, without outlines: neck and legs grow out of the trunk
+        pen.paste(coat, stencil)
     if skeleton.thigh:
         pen.part(frame, shaggy(rng, skeleton.thigh, breed.fluff), coat)
     if breed.marking in ("blaze", "points", "beard"):

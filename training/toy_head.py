@@ -7,7 +7,7 @@ from typing import Final
 from PIL import Image
 
 from training.toy_breeds import Breed, Colour
-from training.toy_pen import Frame, Pen, Point, darker, oval, shaggy, smooth, stroke
+from training.toy_pen import Frame, Pen, Point, Stencil, darker, oval, shaggy, smooth, stroke
 
 _CREAM: Final[Colour] = (240, 232, 218)
 _NOSE: Final[Colour] = (34, 28, 30)
@@ -39,7 +39,7 @@ def draw_head(pen: Pen, rng: random.Random, head: Head) -> None:
     for side in (-1, 1):
         if _ear_kind(head.breed, side) in ("pricked", "bat"):
             _upright_ear(pen, head, side)
-    skull = smooth(
+    outline = smooth(
         [
             (0, -0.92),
             (0.58, -0.74),
@@ -52,9 +52,9 @@ def draw_head(pen: Pen, rng: random.Random, head: Head) -> None:
             (-0.58, -0.74),
         ]
     )
-    mask = pen.part(frame, shaggy(rng, skull, fluff), head.coat)
-    _mark(pen, rng, head, turn, mask)
-    _muzzle(pen, rng, head, turn, mask)
+    skull = pen.part(frame, shaggy(rng, outline, fluff), head.coat)
+    _mark(pen, rng, head, turn, skull)
+    _muzzle(pen, rng, head, turn)
     _eyes(pen, rng, head, turn)
     for side in (-1, 1):
         if _ear_kind(head.breed, side) in ("drop", "long", "button"):
@@ -89,16 +89,12 @@ def _hanging_ear(pen: Pen, rng: random.Random, head: Head, side: int) -> None:
         case _:
             outer = [(0.22, -0.9), (0.62, -1.02), (1.0, -0.72), (1.02, -0.2), (0.82, -0.12), (0.62, -0.45)]
     outline = smooth([(side * (x + swing * (y + 0.7)), y) for x, y in outer])
-    mask = pen.part(head.scaled, shaggy(rng, outline, head.breed.fluff * 1.5), head.coat)
-    dark = {"long": head.second, "spots": head.second}.get(head.breed.ears, darker(head.base, 0.8))
-    if head.breed.pattern in ("spots", "patches"):
-        dark = head.second
-    veil = Image.new("L", mask.size, 150)
-    veil.paste(0, (0, 0), mask.point([255 - value for value in range(256)]))
-    pen.picture.paste(dark, (0, 0), veil)
+    ear = pen.part(head.scaled, shaggy(rng, outline, head.breed.fluff * 1.5), head.coat)
+    own_colour = head.breed.ears == "long" or head.breed.pattern in ("spots", "patches")
+    pen.veil(head.second if own_colour else darker(head.base, 0.8), ear, 0.6)
 
 
-def _mark(pen: Pen, rng: random.Random, head: Head, turn: float, mask: Image.Image) -> None:
+def _mark(pen: Pen, rng: random.Random, head: Head, turn: float, skull: Stencil) -> None:
     frame = head.scaled
     match head.breed.marking:
         case "mask":
@@ -113,7 +109,7 @@ def _mark(pen: Pen, rng: random.Random, head: Head, turn: float, mask: Image.Ima
                 (-0.62, -0.3),
                 (-0.3, -0.5),
             ]
-            pen.marking(frame, smooth([(x + turn, y) for x, y in face]), head.second, mask)
+            pen.marking(frame, smooth([(x + turn, y) for x, y in face]), head.second, skull)
         case "blaze":
             stripe = [
                 (turn - 0.12, -0.95),
@@ -123,19 +119,19 @@ def _mark(pen: Pen, rng: random.Random, head: Head, turn: float, mask: Image.Ima
                 (turn - 0.4, 0.9),
                 (turn - 0.14, -0.1),
             ]
-            pen.marking(frame, smooth(stripe), _CREAM, mask)
+            pen.marking(frame, smooth(stripe), _CREAM, skull)
         case "points":
             for x in (-0.34, 0.34):
-                pen.marking(frame, oval((turn + x, -0.4), 0.13, 0.09), head.second, mask)
-            pen.marking(frame, oval((turn, 0.6), 0.72, 0.42), head.second, mask)
+                pen.marking(frame, oval((turn + x, -0.4), 0.13, 0.09), head.second, skull)
+            pen.marking(frame, oval((turn, 0.6), 0.72, 0.42), head.second, skull)
         case "eye patch":
             side = rng.choice((-1, 1))
-            pen.marking(frame, oval((turn + side * 0.42, -0.2), 0.42, 0.52, 0.3 * side), head.second, mask)
+            pen.marking(frame, oval((turn + side * 0.42, -0.2), 0.42, 0.52, 0.3 * side), head.second, skull)
         case "none" | "beard":
             return
 
 
-def _muzzle(pen: Pen, rng: random.Random, head: Head, turn: float, mask: Image.Image) -> None:
+def _muzzle(pen: Pen, rng: random.Random, head: Head, turn: float) -> None:
     frame, breed = head.scaled, head.breed
     reach = turn + breed.muzzle * 0.42
     wide, high = 0.4 + 0.22 * breed.muzzle, 0.34 + 0.05 * breed.muzzle

@@ -4,10 +4,11 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from training.toy_breeds import Colour
 
@@ -46,13 +47,21 @@ class Frame:
         return replace(self, origin=self.at(point), angle=self.angle + (-angle if self.mirrored else angle))
 
 
+def _catmull_rom(steps: int) -> NDArray[np.float64]:
+    """Return the weights of four neighbours for each of ``steps`` points between the middle two: (steps, 4)."""
+    t = np.linspace(0, 1, steps, endpoint=False)
+    return 0.5 * np.stack((-t + 2 * t**2 - t**3, 2 - 5 * t**2 + 3 * t**3, t + 4 * t**2 - 3 * t**3, t**3 - t**2), axis=1)
+
+
+_WEIGHTS: Final = {steps: _catmull_rom(steps) for steps in (3, 4, 6, 8)}
+
+
 def smooth(points: Sequence[Point], steps: int = 8) -> list[Point]:
-    """Return the closed Catmull-Rom curve through ``points``."""
-    p: NDArray[np.float64] = np.asarray(points, dtype=np.float64)  # (N, 2)
-    t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]  # (1, S, 1)
-    a, b, c, d = (np.roll(p, shift, axis=0)[:, None, :] for shift in (1, 0, -1, -2))  # (N, 1, 2) each
-    curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
-    return [(float(x), float(y)) for x, y in curve.reshape(-1, 2)]
+    """Return the closed Catmull-Rom curve through ``points``, with ``steps`` (3, 4, 6 or 8) points for each."""
+    corners = np.asarray(points)  # (N, 2)
+    neighbours = np.arange(len(points))[:, None] + np.array([-1, 0, 1, 2])  # (N, 4)
+    curve = _WEIGHTS[steps] @ corners[neighbours % len(points)]  # (N, steps, 2)
+    return [(x, y) for x, y in curve.reshape(-1, 2).tolist()]
 
 
 def oval(centre: Point, width: float, height: float, angle: float = 0.0, corners: int = 20) -> list[Point]:
@@ -101,7 +110,15 @@ def shaggy(rng: random.Random, outline: Sequence[Point], fluff: float) -> list[P
         length = math.hypot(x - centre_x, y - centre_y) or 1.0
         out = rng.uniform(0.5, 1.0) * fluff if index % 2 else rng.uniform(-0.4, 0.0) * fluff
         result.append((x + (x - centre_x) / length * out, y + (y - centre_y) / length * out + abs(out) * 0.5))
-    return result
+    return smooth(result, 3)
+
+
+@dataclass(frozen=True)
+class Stencil:
+    """Where a part of the body is on the picture: a mask for the pixels of ``box`` (left, top, right, bottom)."""
+
+    box: tuple[int, int, int, int]
+    mask: Image.Image
 
 
 class Pen:
@@ -120,22 +137,41 @@ class Pen:
         pixels = [frame.at(point) for point in points]
         self._draw.line(pixels, fill=colour, width=max(1, round(width * frame.unit)), joint="curve")
 
-    def part(self, frame: Frame, outline: Sequence[Point], coat: Image.Image) -> Image.Image:
-        """Paint a part of the body: the coat within the outline, ink around it. Return its mask, for markings."""
+    def part(self, frame: Frame, outline: Sequence[Point], coat: Image.Image) -> Stencil:
+        """Paint a part of the body: the coat within the outline, ink around it. Return where it is, for markings."""
         pixels = [frame.at(point) for point in outline]
-        self._draw.line([*pixels, pixels[0]], fill=self.ink, width=2 * self.line, joint="curve")
-        mask = Image.new("L", self.picture.size)
-        ImageDraw.Draw(mask).polygon(pixels, fill=255)
-        self.picture.paste(coat, (0, 0), mask)
-        return mask
+        self._draw.line([*pixels, pixels[0]], fill=self.ink, width=2 * self.line)
+        stencil = self._stencil(pixels)
+        self.paste(coat, stencil)
+        return stencil
 
-    def marking(self, frame: Frame, outline: Sequence[Point], colour: Colour, within: Image.Image) -> None:
-        """Paint a shape in one colour, but only where the mask ``within`` is."""
-        box = within.getbbox()
-        if box is None:
-            return
-        pixels = [frame.at(point) for point in outline]
-        shape = Image.new("L", (box[2] - box[0], box[3] - box[1]))
-        ImageDraw.Draw(shape).polygon([(x - box[0], y - box[1]) for x, y in pixels], fill=255)
-        clipped = Image.composite(shape, Image.new("L", shape.size), within.crop(box))
-        self.picture.paste(colour, box, clipped)
+    def paste(self, coat: Image.Image, stencil: Stencil) -> None:
+        """Paint the coat through a stencil."""
+        self.picture.paste(coat.crop(stencil.box), stencil.box, stencil.mask)
+
+    def marking(self, frame: Frame, outline: Sequence[Point], colour: Colour, within: Stencil) -> None:
+        """Paint a shape in one colour, but only within the stencil."""
+        left, top, _, _ = within.box
+        shape = Image.new("L", within.mask.size)
+        ImageDraw.Draw(shape).polygon([(x - left, y - top) for x, y in map(frame.at, outline)], fill=255)
+        self.picture.paste(colour, within.box, ImageChops.darker(shape, within.mask))
+
+    def veil(self, colour: Colour, within: Stencil, strength: float) -> None:
+        """Tint what is within the stencil; ``strength`` from 0 to 1."""
+        self.picture.paste(colour, within.box, within.mask.point([round(v * strength) for v in range(256)]))
+
+    def _stencil(self, pixels: Sequence[Point]) -> Stencil:
+        width, height = self.picture.size
+        left, right = min(x for x, _ in pixels), max(x for x, _ in pixels)
+        top, bottom = min(y for _, y in pixels), max(y for _, y in pixels)
+        box = (
+            min(max(int(left), 0), width - 1),
+            min(max(int(top), 0), height - 1),
+            max(min(int(right) + 1, width), 1),
+            max(min(int(bottom) + 1, height), 1),
+        )
+        # A part that is off the picture leaves one pixel, which its polygon does not cover.
+        box = (box[0], box[1], max(box[2], box[0] + 1), max(box[3], box[1] + 1))
+        mask = Image.new("L", (box[2] - box[0], box[3] - box[1]))
+        ImageDraw.Draw(mask).polygon([(x - box[0], y - box[1]) for x, y in pixels], fill=255)
+        return Stencil(box, mask)

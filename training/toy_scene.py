@@ -20,10 +20,11 @@ def draw_scene(rng: random.Random, size: Size, horizon: float) -> Image.Image:
 
 def draw_shadow(picture: Image.Image, feet: Point, width: float, height: float) -> None:
     """Darken the ground under a dog."""
-    box = [round(v) for v in (feet[0] - width, feet[1] - height, feet[0] + width, feet[1] + height)]
-    shadow = Image.new("L", picture.size)
-    ImageDraw.Draw(shadow).ellipse(box, fill=90)
-    picture.paste((20, 20, 26), (0, 0), shadow.filter(ImageFilter.BoxBlur(height / 3)))
+    size = (max(2, round(2.4 * width)), max(2, round(3 * height)))
+    shadow = Image.new("L", size)
+    ImageDraw.Draw(shadow).ellipse([size[0] / 12, size[1] / 6, size[0] * 11 / 12, size[1] * 5 / 6], fill=90)
+    corner = (round(feet[0] - size[0] / 2), round(feet[1] - size[1] / 2))
+    picture.paste((20, 20, 26), corner, shadow.filter(ImageFilter.BoxBlur(height / 3)))
 
 
 def light(rng: random.Random, picture: Image.Image) -> Image.Image:
@@ -34,7 +35,7 @@ def light(rng: random.Random, picture: Image.Image) -> Image.Image:
     tint = np.array([1 + warmth, 1 + rng.uniform(-0.04, 0.04), 1 - warmth], dtype=np.float32)
     across = np.linspace(-1, 1, width, dtype=np.float32) * rng.uniform(-0.25, 0.25)
     down = np.linspace(-1, 1, height, dtype=np.float32) * rng.uniform(-0.15, 0.15)
-    field = (1 + across[None, :] + down[:, None]) * rng.uniform(0.62, 1.18)  # (H, W)
+    field = (1 + across[None, :] + down[:, None]) * rng.uniform(0.5, 1.2)  # (H, W)
     grain = np.random.default_rng(rng.getrandbits(64)).normal(0, rng.uniform(0, 7), (height, width)).astype(np.float32)
     lit = np.clip(pixels * tint * field[..., None] + grain[..., None], 0, 255).astype(np.uint8)
     result = ImageEnhance.Color(Image.fromarray(lit)).enhance(rng.uniform(0.6, 1.2))

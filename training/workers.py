@@ -81,15 +81,17 @@ class _Progress:
     def __init__(self, total: int, what: str, say: Callable[[str], None]) -> None:
         self._total, self._what, self._say = total, what, say
         self._done = 0
-        self._started = self._said = time.monotonic()
+        self._first = self._said = time.monotonic()
 
     def passed(self, result: Result) -> Result:
         """Count one item and return its result."""
         self._done += 1
         now = time.monotonic()
-        if now - self._said >= _PROGRESS_SECONDS and self._done < self._total:
+        if self._done == 1:
+            self._first = now  # the rate leaves out the time that the processes took to start
+        elif now - self._said >= _PROGRESS_SECONDS and self._done < self._total:
             self._said = now
-            rate = self._done / (now - self._started)
+            rate = (self._done - 1) / max(now - self._first, 1e-6)
             left = (self._total - self._done) / rate
             self._say(f"{self._done:,} of {self._total:,} {self._what}, {rate:,.0f} a second, about {left:,.0f} s left")
         return result
