@@ -71,6 +71,8 @@ class Endpoints:
         self._must_have_config(config_name)
         with self._store.edit(Kind.ENDPOINT, name) as record:
             shown = record.shown
+            if shown["EndpointStatus"] == "Failed":
+                raise validation(f'Endpoint "{shown["EndpointArn"]}" has failed: it can only be deleted.')
             if shown["EndpointStatus"] != "InService":
                 raise validation(f'Cannot update in-progress endpoint "{shown["EndpointArn"]}".')
             shown.pop("FailureReason", None)

@@ -144,6 +144,8 @@ def test_a_failing_creation_names_the_log_group(cloud: Cloud) -> None:
     found = cloud.endpoint("dogs", "Failed")
     assert "log group /aws/sagemaker/Endpoints/dogs" in found["FailureReason"]
     assert "cannot load the model" in cloud.log_of("Endpoints/dogs")
+    with pytest.raises(ClientError, match="it can only be deleted"):
+        cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="worse")
     cloud.sagemaker.delete_endpoint(EndpointName="dogs")
 
 
