@@ -67,12 +67,19 @@ def save_artifact(directory: Path, classifier: Classifier, classes: Classes, met
         "classes": len(classes),
     }
     (directory / ArtifactFile.MODEL).write_text(json.dumps(model, indent=1), encoding="utf-8")
-    (directory / ArtifactFile.METRICS).write_text(json.dumps(dict(metrics), indent=1), encoding="utf-8")
+    save_metrics(directory, metrics)
     classes.save(directory / ArtifactFile.CLASSES)
     classifier.backbone.preprocessing.save(directory / ArtifactFile.PREPROCESSING)
     partial = directory / f"{ArtifactFile.WEIGHTS}.partial"
     torch.save({key: value.cpu() for key, value in classifier.state_dict().items()}, partial)
     partial.replace(directory / ArtifactFile.WEIGHTS)
+
+
+def save_metrics(directory: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics.json, replacing what was known before the test."""
+    partial = directory / f"{ArtifactFile.METRICS}.partial"
+    partial.write_text(json.dumps(dict(metrics), indent=1), encoding="utf-8")
+    partial.replace(directory / ArtifactFile.METRICS)
 
 
 def load_artifact(directory: Path) -> LoadedModel:
