@@ -15,6 +15,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # API Gateway's quota for a request's body.
 MAX_API_BODY: Final = 10 * 1024 * 1024
+# What is read of a body that is too large, so that its client gets to read the refusal.
+_MAX_DRAINED: Final = 64 * 1024 * 1024
 
 
 class BodyTooLargeError(Exception):
@@ -78,9 +80,19 @@ async def _limited(
     except BodyTooLargeError:
         if answered:
             raise
+        await _drain(receive)
         response = api_gateway.gateway_response(*stage, "REQUEST_TOO_LARGE", api_gateway.TOO_LONG, headers)
-        # Closed, so that the server need not read the rest.
         await respond(send, response or json_response(413, {"message": api_gateway.TOO_LONG}), close=True)
+
+
+async def _drain(receive: Receive) -> None:
+    """Read what a client still sends, within reason: most read no answer before they have sent everything."""
+    drained = 0
+    while drained < _MAX_DRAINED:
+        message = await receive()
+        drained += len(message.get("body", b""))
+        if not message.get("more_body", False):
+            return
 
 
 def json_response(status: int, body: dict[str, Any]) -> routing.Response:

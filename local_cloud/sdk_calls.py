@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from botocore import xform_name
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -72,6 +73,8 @@ class RoleCalls:
         self._endpoint = endpoint
         self._ca_bundle = ca_bundle
         self._lock = threading.Lock()
+        # Shared by all sessions: it keeps the service models that it has read.
+        self._loader = botocore.session.Session().get_component("data_loader")
         self._sessions: dict[str, tuple[float, boto3.Session]] = {}
         self._clients: dict[tuple[str, str], tuple[boto3.Session, BaseClient]] = {}
 
@@ -106,7 +109,10 @@ class RoleCalls:
             made, session = self._sessions.get(role_arn, (0.0, None))
             if session is None or time.monotonic() - made > _SESSION_SECONDS:
                 credentials = self._credentials_for(role_arn)
+                plain = botocore.session.Session()
+                plain.register_component("data_loader", self._loader)
                 session = boto3.Session(
+                    botocore_session=plain,
                     aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
                     aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
                     aws_session_token=credentials["AWS_SESSION_TOKEN"],

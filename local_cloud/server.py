@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOG_BYTES: Final = 10_000_000
 # How long open requests may delay the end, once every job, endpoint and worker is gone and the state is saved.
-_LAST_REQUESTS_SECONDS: Final = 2.0
+_LAST_REQUESTS_SECONDS: Final = 3.0
 _logger = logging.getLogger("local_cloud")
 
 
@@ -107,18 +107,18 @@ async def _serve(
 async def _end(cloud: "Cloud", closed: asyncio.Event, servers: "asyncio.Future[Any]") -> None:
     """End every process, save everything, then close the doors."""
     _logger.info("stopping")
+    status = 1
     try:
         await asyncio.to_thread(cloud.stop)
+        status = 0
     finally:
         closed.set()
-        # Threads that wait for a model's or a function's answer end with the process, not the other way round.
-        timer = threading.Timer(2 * _LAST_REQUESTS_SECONDS, functools.partial(os._exit, 0))
+        # By now everything is saved. Clients that keep their connection, and threads that wait for an answer from a
+        # model or a function, end with the process, not the other way round.
+        timer = threading.Timer(_LAST_REQUESTS_SECONDS, functools.partial(os._exit, status))
         timer.daemon = True
         timer.start()
-        await asyncio.wait([servers], timeout=_LAST_REQUESTS_SECONDS)
-        servers.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await servers
+        await asyncio.wait([servers])
         _logger.info("stopped")
 
 
@@ -142,7 +142,7 @@ async def _listen(
     config.bind = [f"fd://{os.dup(listener.fileno())}"]
     config.alpn_protocols = ["http/1.1"]
     config.keep_alive_timeout = 75
-    config.graceful_timeout = _LAST_REQUESTS_SECONDS / 2
+    config.graceful_timeout = _LAST_REQUESTS_SECONDS / 3
     config.errorlog = logging.getLogger("hypercorn.error")
     if certificate is not None:
         config.certfile, config.keyfile = str(certificate.server), str(certificate.key)

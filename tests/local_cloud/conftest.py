@@ -66,6 +66,7 @@ class RunningCloud:
     ports: list[int] = field(default_factory=lambda: free_ports(2))
     process: "subprocess.Popen[bytes] | None" = None
     connection: dict[str, Any] = field(default_factory=dict)
+    clients: dict[str, Any] = field(default_factory=dict)
 
     def command(self, *options: str) -> list[str]:
         port, api_port = map(str, self.ports)
@@ -115,14 +116,19 @@ class RunningCloud:
 
     def client(self, service: str, **identity: str) -> Any:
         """Return a boto3 client, the developer's unless another identity is given."""
+        if not identity and service in self.clients:
+            return self.clients[service]
         known = {
             "aws_access_key_id": self.connection["access_key_id"],
             "aws_secret_access_key": self.connection["secret_access_key"],
         }
-        session = boto3.Session(region_name="us-east-1", **{**known, **identity})  # type: ignore[arg-type]
-        return session.client(  # type: ignore[call-overload]
+        session = boto3.Session(region_name="us-east-1", **{**known, **identity})
+        client = session.client(  # type: ignore[call-overload]
             service, endpoint_url=self.connection["endpoint"], verify=self.connection["ca_bundle"]
         )
+        if not identity:
+            self.clients[service] = client
+        return client
 
     def role(self, name: str, principal: str, *statements: dict[str, Any]) -> str:
         """Create a role that a service may assume, and return its ARN."""
