@@ -35,6 +35,8 @@ class FrontDoor(Construct):
             memory_mb=512,
         )
         self.api = self._make_api(name, limits)
+        # CDK adds an output with the address on AWS; the stack names one address, the one of the settings.
+        self.api.node.try_remove_child("Endpoint")
         integration = apigateway.LambdaIntegration(handler.function, allow_test_invoke=False)
         resource = self.api.root.add_resource(API_PATH.strip("/"))
         resource.add_method("POST", integration, api_key_required=True)

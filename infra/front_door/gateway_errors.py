@@ -5,7 +5,7 @@ from typing import Final
 
 from aws_cdk import aws_apigateway as apigateway
 
-from contract.inference import RESPONSE_TYPE, STATUS, ErrorCode
+from contract.inference import MAX_PHOTO_BYTES, RESPONSE_TYPE, STATUS, ErrorCode
 
 _TYPES = apigateway.ResponseType
 _ERRORS: Final = {
@@ -13,7 +13,7 @@ _ERRORS: Final = {
     "ResourceNotFound": (_TYPES.RESOURCE_NOT_FOUND, ErrorCode.NOT_FOUND, "there is nothing at this path"),
     "InvalidKey": (_TYPES.INVALID_API_KEY, ErrorCode.FORBIDDEN, "send a valid API key in the x-api-key header"),
     "AccessDenied": (_TYPES.ACCESS_DENIED, ErrorCode.FORBIDDEN, "this request is not allowed"),
-    "TooLarge": (_TYPES.REQUEST_TOO_LARGE, ErrorCode.TOO_LARGE, "the request is too large"),
+    "TooLarge": (_TYPES.REQUEST_TOO_LARGE, ErrorCode.TOO_LARGE, f"a photo may have at most {MAX_PHOTO_BYTES} bytes"),
     "MediaType": (_TYPES.UNSUPPORTED_MEDIA_TYPE, ErrorCode.UNSUPPORTED_TYPE, "this content type is not supported"),
     "Throttled": (_TYPES.THROTTLED, ErrorCode.TOO_MANY_REQUESTS, "too many requests; slow down"),
     "Quota": (_TYPES.QUOTA_EXCEEDED, ErrorCode.TOO_MANY_REQUESTS, "the quota of this API key is used up"),

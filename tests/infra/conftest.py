@@ -1,0 +1,89 @@
+"""Settings, facts and synthesized templates that the tests share."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.settings import Settings, load_settings
+from infra.state_machine.facts import Facts
+
+# CDK's own validation takes longer than all the rest; test_app.py runs it once. Read when CDK's engine starts.
+os.environ.setdefault("CDK_VALIDATION", "false")
+
+CDK_JSON = json.loads((Path(__file__).parents[2] / "cdk.json").read_text(encoding="utf-8"))
+ROLE = "arn:aws:iam::123456789012:role/"
+
+
+@pytest.fixture(scope="session")
+def context() -> dict[str, Any]:
+    """The context of cdk.json."""
+    values: dict[str, Any] = CDK_JSON["context"]
+    return values
+
+
+@pytest.fixture(scope="session", params=["laptop", "dev", "prod"])
+def stage(request: pytest.FixtureRequest) -> str:
+    """Every stage of cdk.json."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def settings(stage: str, context: dict[str, Any]) -> Settings:
+    """The settings of a stage."""
+    return load_settings(context["stages"], stage)
+
+
+def facts_of(settings: Settings) -> Facts:
+    """Return facts as they are after a deployment."""
+    return Facts(
+        settings=settings,
+        bucket="bucket",
+        source_bundle="s3://assets/0123.tar.gz",
+        cpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cpu",
+        gpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cuda",
+        job_role=f"{ROLE}job",
+        endpoint_role=f"{ROLE}endpoint",
+        endpoint_name=settings.prefix,
+        smoke_test="arn:aws:lambda:us-east-1:123456789012:function:smoke",
+        api_url="https://api.example.com/v1",
+    )
+
+
+@pytest.fixture(scope="session")
+def facts(settings: Settings) -> Facts:
+    """What the states know, after a deployment of a stage."""
+    return facts_of(settings)
+
+
+@pytest.fixture(scope="session")
+def synthesize(tmp_path_factory: pytest.TempPathFactory, context: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    """A function that returns the templates of a stage by the stack's part; each stage is synthesized once."""
+    from aws_cdk import App
+
+    from infra.stacks import build_stage
+
+    made: dict[str, dict[str, Any]] = {}
+
+    def templates(stage: str) -> dict[str, Any]:
+        if stage not in made:
+            out = tmp_path_factory.mktemp(stage)
+            app = App(context=context, outdir=str(out))
+            build_stage(app, load_settings(context["stages"], stage))
+            app.synth()
+            made[stage] = {
+                file.name.split(".")[0].rsplit("-", 1)[1]: json.loads(file.read_text(encoding="utf-8"))
+                for file in out.glob("*.template.json")
+            }
+        return made[stage]
+
+    return templates
+
+
+@pytest.fixture(scope="session")
+def templates(stage: str, synthesize: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
+    """The templates of a stage: Data, FrontDoor, Pipeline."""
+    return synthesize(stage)

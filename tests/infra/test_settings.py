@@ -1,0 +1,87 @@
+"""Settings: what is given wins, what is wrong is refused with the key, the value and what is allowed."""
+
+from typing import Any
+
+import pytest
+
+from contract.names import MAX_TUNING_JOB_NAME
+from infra.checks import SettingsError
+from infra.settings import MAX_STAGE_NAME, RUN_ID_LENGTH, Job, Settings, load_settings
+
+
+def test_every_stage_of_cdk_json_can_be_loaded(context: dict[str, Any], stage: str) -> None:
+    assert load_settings(context["stages"], stage).stage == stage
+
+
+def test_the_default_stage_is_one_of_the_stages(context: dict[str, Any]) -> None:
+    assert context["stage"] in context["stages"]
+
+
+def test_what_a_stage_does_not_say_comes_from_the_defaults() -> None:
+    settings = load_settings({"dev": {"jobs": {"train": {"volume_gb": 99}}}}, "dev")
+    assert settings.jobs.train == Job(
+        instance_type=Settings().jobs.train.instance_type, volume_gb=99, max_runtime_seconds=4 * 3600, spot=True
+    )
+    assert settings.jobs.extract == Settings().jobs.extract
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"jobs": {"train": {"volume_gb": "50"}}},
+            "stages.dev.jobs.train.volume_gb: '50' given, a whole number from 1 to 16384 expected",
+        ),
+        ({"gate": {"minimum_accuracy": 60}}, "stages.dev.gate.minimum_accuracy: 60 given, a number from 0 to 1"),
+        ({"gate": {"minimum_accuracy": True}}, "a number from 0 to 1 expected"),
+        ({"jobs": {"tune": {"instance_type": "m5.large"}}}, "a SageMaker instance type such as ml.m5.large expected"),
+        ({"jobs": {"tune": {"spot": "yes"}}}, "stages.dev.jobs.tune.spot: 'yes' given, true or false expected"),
+        ({"defaults": {"backbone": "vgg16"}}, "one of auto, resnet50, efficientnet_lite0 expected"),
+        ({"defaults": {"trials": 101}}, "stages.dev.defaults.trials: 101 given, a whole number from 1 to 100"),
+        ({"defaults": {"source": "x' & $y & '"}}, "stages.dev.defaults.source: \"x' & $y & '\" given"),
+        ({"removal": "snapshot"}, "stages.dev.removal: 'snapshot' given, one of destroy, retain expected"),
+        ({"image": ""}, "stages.dev.image: '' given, null or an image's name or URI expected"),
+        ({"jobs": {"training": {}}}, "stages.dev.jobs.training: {} given, one of the keys prepare, extract, tune"),
+        ({"jobs": []}, "stages.dev.jobs: [] given, an object expected"),
+        ({"stage": "other"}, "stages.dev.stage: 'other' given, no such key"),
+        ({"source_buckets": ["Bad_Bucket"]}, "stages.dev.source_buckets: ('Bad_Bucket',) given, a list, each item"),
+        ({"api": {"url_template": "localhost"}}, "an http(s) URL with {api_id}"),
+        ([], "stages.dev: [] given, an object expected"),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_key_and_what_is_allowed(given: object, message: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"dev": given}, "dev")
+    assert message in str(caught.value)
+
+
+def test_an_unknown_stage_is_refused_with_the_stages_there_are() -> None:
+    with pytest.raises(SettingsError, match=r"stage: 'staging' given, one of dev, prod \(the keys of stages"):
+        load_settings({"dev": {}, "prod": {}}, "staging")
+
+
+@pytest.mark.parametrize("stages", [None, []])
+def test_missing_stages_are_refused(stages: object) -> None:
+    with pytest.raises(SettingsError, match="an object with one entry per stage"):
+        load_settings(stages, "dev")
+
+
+def test_the_longest_stage_name_leaves_room_for_a_tuning_job_name() -> None:
+    longest = "a" * MAX_STAGE_NAME
+    prefix = load_settings({longest: {}}, longest).prefix
+    assert len(f"{prefix}-{'0' * RUN_ID_LENGTH}") == MAX_TUNING_JOB_NAME
+
+
+def test_a_longer_stage_name_is_refused() -> None:
+    name = "a" * (MAX_STAGE_NAME + 1)
+    with pytest.raises(SettingsError, match=f"a stage name of 1 to {MAX_STAGE_NAME} lower-case letters"):
+        load_settings({name: {}}, name)
+
+
+@pytest.mark.parametrize(("instance_type", "gpu"), [("ml.m5.large", False), ("ml.g4dn.xlarge", True)])
+def test_the_instance_type_decides_over_the_image(instance_type: str, gpu: bool) -> None:
+    assert Job(instance_type=instance_type).gpu is gpu
+
+
+def test_a_list_in_json_becomes_a_tuple_so_that_settings_stay_frozen() -> None:
+    assert load_settings({"dev": {"source_buckets": ["photos"]}}, "dev").source_buckets == ("photos",)
