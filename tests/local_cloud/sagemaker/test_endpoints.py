@@ -168,6 +168,7 @@ def test_a_server_that_never_answers_fails_the_creation(tmp_path: Path, s3: Memo
         (tar_gz(answer_txt="x" * 5000)[:30], "failed to extract model data archive"),
         (tar_gz(**{"../evil": "x"}), "failed to extract model data archive"),
     ],
+    ids=["missing", "no tar.gz", "cut off", "leading out"],
 )
 def test_an_artifact_that_cannot_be_used_fails_the_creation(cloud: Cloud, content: bytes | None, words: str) -> None:
     configure(cloud, "odd", None)
