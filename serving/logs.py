@@ -25,8 +25,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging() -> None:
-    """Send every logger's lines to standard error; uvicorn's own only from warnings on."""
+    """Send every logger's lines to standard error; uvicorn's own only from warnings on; Python's warnings too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.captureWarnings(True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
