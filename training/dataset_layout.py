@@ -137,7 +137,8 @@ def _read_classes(top: Path, folders: list[Path], left_out: list[tuple[str, str]
 
 
 def _unusable(path: Path, top: Path) -> str | None:
-    if path.is_symlink() and not path.resolve().is_relative_to(top):
+    # realpath, because Path.resolve raises on a link that leads to itself before Python 3.13.
+    if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
         return "a link that leads outside the data set: put the photo itself there"
     if path.is_dir():
         return "a link to a folder, which is not followed: put the photos themselves there"

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import struct
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -55,8 +56,11 @@ def prepare_photo(source: Path, target: Path) -> PhotoResult:
         return PhotoResult(left_out=str(error))
     source_sha256 = hashlib.sha256(data).hexdigest()
     try:
-        photo = read_photo(data)
-        changes = _changes(data, photo.converted_from)
+        with warnings.catch_warnings():
+            # Pillow's warnings are about metadata, and name no file; what matters about the pixels is an error.
+            warnings.simplefilter("ignore", UserWarning)
+            photo = read_photo(data)
+            changes = _changes(data, photo.converted_from)
     except PhotoError as error:
         return PhotoResult(left_out=str(error), source_sha256=source_sha256)
     image = photo.image
