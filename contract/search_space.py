@@ -82,7 +82,7 @@ class Categorical:
             raise ValueError(f"{self.name}: the default {self.default} is none of {self.choices}")
 
     def parse(self, text: str) -> int:
-        """Return ``text`` as one of the choices; ValueError otherwise. The tuner quotes categorical values."""
+        """Return ``text`` as one of the choices; ValueError otherwise. The SageMaker SDK quotes categorical values."""
         value = int(text.strip('"'))
         if value not in self.choices:
             raise ValueError(f"{self.name}={text}: one of {', '.join(map(str, self.choices))} expected")

@@ -1,6 +1,5 @@
 """Where a tuning job looks next: SageMaker's parameter ranges searched by Optuna."""
 
-import json
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping
@@ -93,7 +92,7 @@ def _integers(ranges: Mapping[str, Any]) -> Iterator[Parameter]:
 
 def _categories(ranges: Mapping[str, Any]) -> Iterator[Parameter]:
     for entry in ranges.get("CategoricalParameterRanges", []):
-        yield Parameter(entry["Name"], CategoricalDistribution(entry["Values"]), _in_quotes)
+        yield Parameter(entry["Name"], CategoricalDistribution(entry["Values"]), str)
 
 
 def _bounds(entry: Mapping[str, str], number: type[_Number]) -> tuple[_Number, _Number]:
@@ -124,8 +123,3 @@ def _logarithmic(entry: Mapping[str, str], low: float, high: float) -> bool:
             return low > 0 and math.log10(high / low) >= _AUTO_DECADES
         case scaling:
             raise validation(f"Range of hyperparameter {entry['Name']}: ScalingType {scaling} is not offered here.")
-
-
-def _in_quotes(value: str) -> str:
-    """Return a category as a script-mode container gets it on AWS: a JSON string."""
-    return value if value.startswith('"') and value.endswith('"') else json.dumps(value)
