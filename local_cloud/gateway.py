@@ -1,4 +1,4 @@
-"""What stands before MiniStack's application: API Gateway's size limit, and the root's keys refused."""
+"""What stands before MiniStack's application: no unsigned root, no open switches, and API Gateway's size limit."""
 
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -15,6 +15,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # API Gateway's quota for a request's body.
 MAX_API_BODY: Final = 10 * 1024 * 1024
+# MiniStack's own switches take anybody's word: the first would delete everything.
+_ADMINISTRATION: Final = ("/_ministack/reset", "/_ministack/config")
 # What is read of a body that is too large, so that its client gets to read the refusal.
 _MAX_DRAINED: Final = 64 * 1024 * 1024
 
@@ -33,6 +35,8 @@ def guard(inner: Application, on_change: Callable[[], None]) -> Application:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)
         refusal = routing.refusal_of_unsigned_root(scope["method"], scope["path"], headers, query)
+        if refusal is None and scope["path"] in _ADMINISTRATION:
+            refusal = json_response(403, {"message": f"{scope['path']} is closed: it asks for no credentials"})
         if refusal is not None:
             await respond(send, refusal)
             return

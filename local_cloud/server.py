@@ -8,6 +8,7 @@ import logging.handlers
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from pathlib import Path
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _LOG_BYTES: Final = 10_000_000
 # How long open requests may delay the end, once every job, endpoint and worker is gone and the state is saved.
-_LAST_REQUESTS_SECONDS: Final = 3.0
+_LAST_REQUESTS_SECONDS: Final = 1.5
 _logger = logging.getLogger("local_cloud")
 
 
@@ -82,8 +83,10 @@ async def _serve(
 ) -> None:
     """Serve both addresses until a signal comes in, then end everything in order."""
     stop, closed, ready = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_report_unexpected)
     for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     servers = [
         asyncio.create_task(_listen(_tell_when_started(cloud.application, ready), listener, closed, certificate)),
         asyncio.create_task(_listen(cloud.front, front, closed, None)),
@@ -120,6 +123,15 @@ async def _end(cloud: "Cloud", closed: asyncio.Event, servers: "asyncio.Future[A
         timer.start()
         await asyncio.wait([servers])
         _logger.info("stopped")
+
+
+def _report_unexpected(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what nobody caught, save for clients that hang up without TLS's goodbye, as pooled connections do."""
+    error = context.get("exception")
+    if isinstance(error, TimeoutError | ConnectionError | ssl.SSLError):
+        _logger.debug("a client is gone: %s", error)
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _first(*awaitables: Any) -> None:

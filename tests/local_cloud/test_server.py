@@ -3,8 +3,11 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -45,6 +48,16 @@ def test_keys_that_nobody_was_given_are_refused(cloud: RunningCloud, key: str) -
     with pytest.raises(ClientError) as error:
         cloud.client("sagemaker", aws_access_key_id=key).list_training_jobs()
     assert _code(error) == "UnrecognizedClientException"
+
+
+@pytest.mark.parametrize("path", ["reset", "config"])
+def test_nobody_can_wipe_the_state_without_credentials(cloud: RunningCloud, path: str) -> None:
+    context = ssl.create_default_context(cafile=cloud.connection["ca_bundle"])
+    request = urllib.request.Request(f"{cloud.connection['endpoint']}/_ministack/{path}", b"{}")
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request, context=context)
+    assert error.value.code == 403
+    error.value.close()
 
 
 def test_an_object_comes_back_as_it_was_put(cloud: RunningCloud) -> None:
