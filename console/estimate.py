@@ -21,8 +21,8 @@ def step_left(progress: Progress) -> float | None:
 
 
 def _training_left(training: Training, progress: Progress) -> float | None:
-    """Judge by the epochs logged so far; the first one also pays for loading the photos, so it does not count alone."""
-    epochs = training.epochs
+    """Judge by the pace of the fine-tuning; the first of its epochs also pays for loading, so it does not count alone."""
+    epochs = training.fine_tuned
     if training.planned is None or len(epochs) < 2:
         return None
     pace = (epochs[-1].at - epochs[0].at).total_seconds() / (epochs[-1].number - epochs[0].number)

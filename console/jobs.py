@@ -71,8 +71,8 @@ class TrainingWatch:
         for stream in self._streams():
             self._read(stream)
         status = job["TrainingJobStatus"] if self._over else job.get("SecondaryStatus", job["TrainingJobStatus"])
-        planned = _planned_epochs(job.get("HyperParameters", {}))
-        self.training = Training(self.job_name, status, epochs_of(self._readings), planned)
+        head_epochs, planned = _planned_epochs(job.get("HyperParameters", {}))
+        self.training = Training(self.job_name, status, epochs_of(self._readings), head_epochs, planned)
 
     def _streams(self) -> list[str]:
         try:
@@ -99,10 +99,10 @@ class TrainingWatch:
                 return
 
 
-def _planned_epochs(hyperparameters: Mapping[str, str]) -> int | None:
-    """Return how many epochs the fine-tuning has: as asked for, else as many as were tuned."""
-    for name in ("fine-tune-epochs", "epochs"):
-        text = hyperparameters.get(name, "").strip('"')
-        if text.isdecimal():
-            return int(text) or None
-    return None
+def _planned_epochs(hyperparameters: Mapping[str, str]) -> tuple[int, int | None]:
+    """Return the head's epochs and all epochs: as many again of the whole network, unless asked for otherwise."""
+    head = hyperparameters.get("epochs", "").strip('"')
+    whole = hyperparameters.get("fine-tune-epochs", head).strip('"')
+    if not head.isdecimal() or not whole.isdecimal():
+        return 0, None
+    return int(head), int(head) + int(whole)

@@ -16,7 +16,7 @@ from rich.text import Text
 from console.estimate import step_left, time_left
 from console.progress import Progress, StepProgress, StepStatus, Training
 from console.screen import Screen, duration
-from console.words import EPOCH_COLUMNS, STATUS_WORDS, epoch_values, hyperparameters, objective
+from console.words import EPOCH_COLUMNS, STATUS_WORDS, epoch_values, hyperparameters, objective, phase
 from contract.names import Step
 
 _MARKS: Final = {
@@ -133,10 +133,11 @@ def _trials(progress: Progress, is_final: bool) -> Table:
 def _training(training: Training, progress: Progress, is_final: bool) -> RenderableType:
     table = Table(title="Final training", title_justify="left", title_style="bold", box=None, padding=(0, 2, 0, 0))
     table.add_column("epoch", justify="right")
+    table.add_column("of")
     for _, heading, _ in EPOCH_COLUMNS:
         table.add_column(heading, justify="right")
     for epoch in training.epochs if is_final else training.epochs[-_EPOCHS_SHOWN:]:
-        table.add_row(str(epoch.number), *epoch_values(epoch))
+        table.add_row(str(epoch.number), phase(epoch, training), *epoch_values(epoch))
     if is_final or not training.planned:
         return table
     done = training.epochs[-1].number if training.epochs else 0

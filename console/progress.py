@@ -57,12 +57,18 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Training:
-    """The final training."""
+    """The final training: some epochs of the head alone on cached features, then some of the whole network."""
 
     job_name: str
     status: str
     epochs: tuple[Epoch, ...] = ()
+    head_epochs: int = 0
     planned: int | None = None
+
+    @property
+    def fine_tuned(self) -> tuple[Epoch, ...]:
+        """The epochs of the whole network; they are far slower than the head's."""
+        return tuple(epoch for epoch in self.epochs if epoch.number > self.head_epochs)
 
 
 @dataclass(frozen=True)

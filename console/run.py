@@ -117,6 +117,7 @@ class Run:
             )
         results = fetch(self._cloud, progress.output, self._project.run, stage.bucket)
         content = summary.succeeded(arn, self._options, progress, results)
+        content["api_url"] = self._cloud.predict_url(stage.api_url)
         summary.save(self._project.run, content)
         self._show(content, results.sample)
 
@@ -128,6 +129,8 @@ class Run:
         for name, words in (("valid_accuracy", "Validation accuracy"), ("test_accuracy", "Test accuracy")):
             if content[name] is not None:
                 say(f"{words}: {percent(content[name])}")
+        if content["verdict"]:
+            say(f"Learning curve: {content['verdict']['kind']}. {content['verdict']['text']}")
         sample = content["sample"] or {}
         if sample:
             say()

@@ -61,6 +61,11 @@ def _value(value: float | None, is_share: bool) -> str:
     return percent(value) if is_share else f"{value:.4f}"
 
 
+def phase(epoch: Epoch, training: Training) -> str:
+    """Return what is trained in an epoch."""
+    return "head" if epoch.number <= training.head_epochs else "fine-tuning"
+
+
 def is_complete(epoch: Epoch) -> bool:
     """Whether an epoch has said everything that is shown of it."""
     return all(name in epoch.values for name, _, _ in EPOCH_COLUMNS)
@@ -69,5 +74,7 @@ def is_complete(epoch: Epoch) -> bool:
 def epoch_line(epoch: Epoch, training: Training) -> str:
     """Return one epoch as a sentence."""
     number = f"epoch {epoch.number} of {training.planned}" if training.planned else f"epoch {epoch.number}"
+    if training.head_epochs:
+        number += f" ({phase(epoch, training)})"
     values = zip(EPOCH_COLUMNS, epoch_values(epoch), strict=True)
     return f"{number}: " + ", ".join(f"{heading} {text}" for (_, heading, _), text in values if text)

@@ -42,7 +42,7 @@ TRAINING = progress(
     steps=steps(PREPARE=(DONE, 4), EXTRACT=(StepStatus.REUSED, 0), TUNE=(DONE, 30), TRAIN=(RUNNING, 30)),
     trials=(trial(1), trial(2, "Completed", 0.95)),
     trials_planned=2,
-    training=Training("training", "Training", (epoch(1, 60), epoch(2, 70)), 5),
+    training=Training("training", "Training", (epoch(1, 60), epoch(2, 70)), 0, 5),
 )
 FAILED = progress(
     90,

@@ -18,6 +18,15 @@ def test_one_epoch_alone_shows_no_pace() -> None:
     assert step_left(replace(TRAINING, training=replace(TRAINING.training, epochs=(epoch(1, 60),)))) is None
 
 
+def test_the_quick_epochs_of_the_head_say_nothing_about_those_of_the_whole_network() -> None:
+    assert TRAINING.training is not None
+    epochs = (epoch(1, 50), epoch(2, 51), epoch(3, 70))
+    training = replace(TRAINING.training, epochs=epochs, head_epochs=2, planned=4)
+    assert step_left(replace(TRAINING, training=training)) is None
+    training = replace(training, epochs=(*epochs, epoch(4, 78)), planned=6)
+    assert step_left(replace(TRAINING, training=training)) == 2 * 8 - 2
+
+
 def test_the_time_since_the_last_epoch_counts() -> None:
     assert step_left(TRAINING) == 20
 

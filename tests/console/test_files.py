@@ -13,11 +13,16 @@ def test_json_is_written_and_read(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_former_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("former")
-    with pytest.raises(OSError, match="disk full"), replacing(path) as temporary:
-        temporary.write_text("hal")
-        raise OSError("disk full")
+    with pytest.raises(OSError, match="disk full"):
+        _write_half(path)
     assert path.read_text() == "former"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def _write_half(path: Path) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("hal")
+        raise OSError("disk full")
 
 
 def test_a_missing_or_broken_json_file_reads_as_none(tmp_path: Path) -> None:

@@ -34,24 +34,38 @@ def test_a_second_ctrl_c_does_not_disturb_the_cleaning_up() -> None:
 
 def test_a_shielded_block_is_finished_first() -> None:
     done = []
-    with caught(), pytest.raises(Interrupted), shielded():
-        os.kill(os.getpid(), signal.SIGTERM)
-        done.append("whole")
+
+    def work() -> None:
+        with shielded():
+            os.kill(os.getpid(), signal.SIGTERM)
+            done.append("whole")
+
+    with caught(), pytest.raises(Interrupted):
+        work()
     assert done == ["whole"]
 
 
 def test_a_wish_is_not_forgotten_when_the_shielded_block_fails() -> None:
-    with caught(), pytest.raises(Interrupted), shielded():
-        os.kill(os.getpid(), signal.SIGTERM)
-        raise OSError("disk full")
+    def fail() -> None:
+        with shielded():
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise OSError("disk full")
+
+    with caught(), pytest.raises(Interrupted):
+        fail()
 
 
 def test_nested_shields_hold_until_the_outermost_ends() -> None:
     done = []
-    with caught(), pytest.raises(Interrupted), shielded():
+
+    def work() -> None:
         with shielded():
-            os.kill(os.getpid(), signal.SIGINT)
-        done.append("outer")
+            with shielded():
+                os.kill(os.getpid(), signal.SIGINT)
+            done.append("outer")
+
+    with caught(), pytest.raises(Interrupted):
+        work()
     assert done == ["outer"]
 
 

@@ -29,7 +29,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.answer)
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         pass
 
 
@@ -37,7 +37,7 @@ class Server:
     """An API that answers what it is told to."""
 
     def __init__(self) -> None:
-        self.handler = type("Handler", (_Handler,), {"requests": []})
+        self.handler: type[_Handler] = type("Handler", (_Handler,), {"requests": []})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler)
         self.api = Api(f"http://127.0.0.1:{self.server.server_port}/predict", "secret")
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -95,7 +95,7 @@ def test_an_api_that_does_not_answer_is_no_traceback(photo: Path) -> None:
 
 
 def test_a_missing_photo_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConsoleError, match="none.jpg: No such file"):
+    with pytest.raises(ConsoleError, match=r"none\.jpg: No such file"):
         predict(Api("http://127.0.0.1:1/predict", "secret"), tmp_path / "none.jpg")
 
 

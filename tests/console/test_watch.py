@@ -162,7 +162,8 @@ def test_epochs_are_read_from_the_log_without_reading_it_again(seen: list[Progre
     assert [epoch.number for epoch in seen[2].training.epochs] == [1]
     assert [epoch.number for epoch in seen[3].training.epochs] == [1, 2]
     assert seen[3].training.epochs[0].values[VALID_ACCURACY.name] == 0.75
-    assert seen[3].training.planned == 3
+    assert seen[3].training.planned == 5 + 3
+    assert seen[3].training.head_epochs == 5
 
 
 def test_a_failed_execution_brings_its_cause(cloud: FakeCloud) -> None:
