@@ -77,10 +77,10 @@ def _listed(client: Any, bucket: str, prefix: str, limits: Limits) -> list[_Obje
         for entry in page.get("Contents", ()):
             key, size = entry["Key"], entry["Size"]
             place = PurePosixPath(key[len(prefix) :])
-            if key.endswith("/") or not place.parts or is_hidden(place):
-                continue
             if place.is_absolute() or ".." in place.parts:
                 raise PhotosError(f"s3://{bucket}/{key} has an unsafe name: rename the object")
+            if key.endswith("/") or not place.parts or is_hidden(place):
+                continue
             objects.append(_Object(key, size, place))
     if not objects:
         raise PhotosError(f"s3://{bucket}/{prefix} holds no objects: check the bucket's name and the prefix")

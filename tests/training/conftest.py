@@ -16,7 +16,9 @@ def photo_bytes(
 ) -> bytes:
     """Return an image file; another number gives other bytes."""
     ramp = Image.linear_gradient("L").resize(size).rotate(number % 360)
-    tinted = Image.merge("RGB", (ramp, ramp.point(lambda v: (v * 3 + number * 7) % 256), ramp.transpose(0)))
+    tinted = Image.merge(
+        "RGB", (ramp, ramp.point(lambda v: (v * 3 + number * 7) % 256), ramp.transpose(Image.Transpose.FLIP_LEFT_RIGHT))
+    )
     buffer = io.BytesIO()
     tinted.convert(mode).save(buffer, kind, **options)
     return buffer.getvalue()

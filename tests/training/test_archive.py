@@ -41,7 +41,7 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         link = zipfile.ZipInfo("train/passwd.jpg")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(PhotosError, match="holds the link 'train/passwd.jpg'"):
+    with pytest.raises(PhotosError, match=r"holds the link 'train/passwd\.jpg'"):
         unpack(path, tmp_path / "out")
 
 

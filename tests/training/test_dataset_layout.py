@@ -1,11 +1,14 @@
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.training.conftest import PhotoMaker, SetMaker
 from training.dataset_layout import find_photos
 from training.errors import PhotosError
+
+PhotoMaker = Callable[..., bytes]
+SetMaker = Callable[..., Path]
 
 
 def counts(root: Path) -> dict[str, dict[str, int]]:

@@ -1,11 +1,13 @@
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.training.conftest import PhotoMaker
 from training.photo_file import SHORT_SIDE, PhotoResult, prepare_photo
+
+PhotoMaker = Callable[..., bytes]
 
 
 def prepared(tmp_path: Path, content: bytes) -> tuple[PhotoResult, bytes]:

@@ -5,21 +5,27 @@ import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.training.conftest import PhotoMaker, SetMaker
 from training.errors import PhotosError
 from training.manifest import Manifest
 from training.prepare import main, prepare
 from training.sources import Source
 
+PhotoMaker = Callable[..., bytes]
+SetMaker = Callable[..., Path]
+
 ROOT = Path(__file__).parents[2]
 DOGS = ROOT.parent / "shared" / "data" / "dogs"
-SPLIT = {"train": {"001.Pug": 4, "002.Boxer": 4}, "valid": {"001.Pug": 1, "002.Boxer": 1}}
-COMPLETE: dict[str | None, dict[str, int]] = {**SPLIT, "test": {"001.Pug": 1, "002.Boxer": 1}}
+COMPLETE: dict[str | None, dict[str, int]] = {
+    "train": {"001.Pug": 4, "002.Boxer": 4},
+    "valid": {"001.Pug": 1, "002.Boxer": 1},
+    "test": {"001.Pug": 1, "002.Boxer": 1},
+}
 
 
 def prepared(source: Path, target: Path, seed: int = 0) -> tuple[Manifest, dict[str, Any]]:
