@@ -85,6 +85,8 @@ class Endpoint:
     instance_type: str = checked("ml.g4dn.xlarge", _INSTANCE)
     instances: int = checked(1, WholeNumber(1, 100))
     deadline_seconds: int = checked(1800, WholeNumber(60, 4 * 3600))
+    # The host's system on GPU instances: its driver must be new enough for the CUDA of container/Dockerfile.
+    gpu_ami: str = checked("al2023-ami-sagemaker-inference-gpu-4-1", Text(r"al2?[a-z0-9-]+", "an InferenceAmiVersion"))
     startup_seconds: int = checked(600, WholeNumber(60, 3600))
 
     def __post_init__(self) -> None:

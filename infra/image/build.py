@@ -12,7 +12,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
-from infra.bundles import ROOT, bundle_path, write_zip
+from infra.bundles import bundle_path, write_zip
 from infra.policies import allow, arn, role
 from infra.python_function import PythonFunction
 
@@ -25,7 +25,7 @@ phases:
   build:
     commands:
       - aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"
-      - docker build --file container/Dockerfile --target "$TARGET" --tag "$REPOSITORY:$TARGET-$TAG" .
+      - docker build --target "$TARGET" --tag "$REPOSITORY:$TARGET-$TAG" container
       - docker push "$REPOSITORY:$TARGET-$TAG"
 """
 
@@ -35,8 +35,7 @@ class ImageBuild(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, targets: Sequence[str], removal: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
-        files = {"requirements.txt": ROOT / "requirements.txt", "pyproject.toml": ROOT / "pyproject.toml"}
-        source = write_zip(bundle_path(self, "image-source.zip"), files=files, packages=["container"])
+        source = write_zip(bundle_path(self, "image-source.zip"), packages=["container"])
         asset = s3_assets.Asset(self, "Source", path=str(source))
         tag = hashlib.sha256(source.read_bytes()).hexdigest()[:_TAG_LENGTH]
         repository = ecr.Repository(
@@ -110,7 +109,13 @@ class ImageBuild(Construct):
             service="codebuild.amazonaws.com",
             description="Pedigree's image build",
             statements=[
-                allow(["s3:GetObject"], [asset.bucket.arn_for_objects(asset.s3_object_key)], sid="Source"),
+                # What CodeBuild's user guide asks for an S3 source.
+                allow(
+                    ["s3:GetObject", "s3:GetObjectVersion"],
+                    [asset.bucket.arn_for_objects(asset.s3_object_key)],
+                    sid="Source",
+                ),
+                allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], [asset.bucket.bucket_arn], sid="SourceBucket"),
                 allow(push, [repository.repository_arn], sid="Push"),
                 allow(["ecr:GetAuthorizationToken"], ["*"], sid="Login"),  # has no resource-level permission
                 allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs], sid="Logs"),

@@ -22,4 +22,3 @@ class Pipeline(Construct):
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition(facts))),
             role=role.without_policy_updates(),
         )
-        self.state_machine.node.add_dependency(role)

@@ -52,7 +52,7 @@ def _make_states(facts: Facts) -> States:
         "InitialInstanceCount": endpoint.instances,
         "InitialVariantWeight": 1,
         "ContainerStartupHealthCheckTimeoutInSeconds": endpoint.startup_seconds,
-    }
+    } | ({"InferenceAmiVersion": endpoint.gpu_ami} if endpoint.gpu else {})
     model = {
         "ModelName": expr(facts.run_name),
         "PrimaryContainer": container,

@@ -1,0 +1,201 @@
+"""The synthesized templates of every stage, resources found by type and property."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from contract.inference import STATUS, ErrorCode
+from contract.names import Output, stack_name
+from contract.names import Stack as Part
+from infra.settings import Settings
+
+Templates = dict[str, Any]
+# What the provider framework of the image build brings along; its policies are CDK's.
+_CDK_OWNED = re.compile(r"ImagesBuildProvider")
+
+
+def resources(templates: Templates, kind: str) -> dict[str, Any]:
+    """Return the resources of a type from all stacks, by logical id."""
+    return {
+        name: resource
+        for template in templates.values()
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == kind
+    }
+
+
+def statements(templates: Templates) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield every statement of our roles, with the role's logical id."""
+    for name, role in resources(templates, "AWS::IAM::Role").items():
+        if _CDK_OWNED.match(name):
+            continue
+        assert "ManagedPolicyArns" not in role["Properties"], name
+        for policy in role["Properties"]["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def test_the_stacks_have_the_agreed_names(templates: Templates) -> None:
+    assert templates.keys() == {str(part) for part in Part}
+    assert stack_name("dev", Part.DATA) == "Pedigree-dev-Data"
+
+
+def test_every_output_of_the_contract_stands_in_one_stack(templates: Templates) -> None:
+    names = [name for template in templates.values() for name in template.get("Outputs", {})]
+    for output in Output:
+        assert names.count(str(output)) == 1, output
+
+
+def test_the_bucket_is_private_encrypted_and_versioned(templates: Templates) -> None:
+    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
+    properties = bucket["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_the_bucket_refuses_plain_http_and_old_tls(templates: Templates) -> None:
+    ((_, policy),) = resources(templates, "AWS::S3::BucketPolicy").items()
+    conditions = [
+        statement["Condition"]
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Principal"] == {"AWS": "*"}
+    ]
+    assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
+    assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
+
+
+def test_what_can_be_computed_again_expires_and_resume_records_expire_first(templates: Templates) -> None:
+    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
+    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
+    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
+    assert days.keys() == {"features/", "checkpoints/", "resume/"}
+    assert days["resume/"] < min(days["features/"], days["checkpoints/"])
+
+
+def test_the_bucket_outlives_its_stack_where_the_settings_say_so(templates: Templates, settings: Settings) -> None:
+    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
+    assert bucket["DeletionPolicy"] == {"retain": "Retain", "destroy": "Delete"}[settings.removal]
+
+
+def test_no_action_is_a_wildcard(templates: Templates) -> None:
+    for role, statement in statements(templates):
+        assert not [action for action in as_list(statement["Action"]) if "*" in action], role
+
+
+def test_only_what_has_no_resource_level_permission_is_allowed_on_everything(templates: Templates) -> None:
+    without_resources = {"cloudwatch:PutMetricData", "ecr:GetAuthorizationToken"}
+    for role, statement in statements(templates):
+        if "*" in as_list(statement["Resource"]):
+            assert set(as_list(statement["Action"])) <= without_resources, role
+
+
+def test_roles_are_passed_to_sagemaker_only(templates: Templates) -> None:
+    passing = [statement for _, statement in statements(templates) if statement["Action"] == "iam:PassRole"]
+    assert len(passing) == 1
+    assert passing[0]["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+    assert len(passing[0]["Resource"]) == 2
+
+
+def test_every_role_is_assumed_by_one_service(templates: Templates) -> None:
+    for name, role in resources(templates, "AWS::IAM::Role").items():
+        document = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        assert len(document) == 1, name
+        assert document[0]["Principal"].keys() == {"Service"}, name
+
+
+def test_the_state_machine_may_do_what_its_states_do(templates: Templates) -> None:
+    allowed = {
+        action.lower()
+        for name, statement in statements(templates)
+        if name.startswith("PipelineRole")
+        for action in as_list(statement["Action"])
+    }
+    service = {"lambda:invoke": "lambda:invokefunction"}
+    for state in definition_of(templates)["States"].values():
+        if state["Type"] != "Task":
+            continue
+        call = state["Resource"].split(":::")[1].removeprefix("aws-sdk:").removesuffix(".sync").lower()
+        assert service.get(call, call) in allowed, call
+
+
+def definition_of(templates: Templates) -> dict[str, Any]:
+    """Return the deployed definition; deploy-time values read as <ref>."""
+    (machine,) = [
+        resource["Properties"]
+        for name, resource in resources(templates, "AWS::StepFunctions::StateMachine").items()
+        if not _CDK_OWNED.match(name)
+    ]
+    text = machine["DefinitionString"]
+    if isinstance(text, dict):
+        text = "".join(part if isinstance(part, str) else "<ref>" for part in text["Fn::Join"][1])
+    made: dict[str, Any] = json.loads(text)
+    return made
+
+
+def test_the_deployed_definition_is_json(templates: Templates) -> None:
+    assert definition_of(templates)["QueryLanguage"] == "JSONata"
+
+
+def test_the_image_is_built_in_the_cloud_only_where_none_is_given(templates: Templates, settings: Settings) -> None:
+    assert bool(resources(templates, "AWS::CodeBuild::Project")) is (settings.image is None)
+    assert bool(resources(templates, "Custom::PedigreeImage")) is (settings.image is None)
+
+
+def test_every_method_needs_a_key(templates: Templates) -> None:
+    methods = resources(templates, "AWS::ApiGateway::Method")
+    assert {method["Properties"]["HttpMethod"] for method in methods.values()} == {"POST", "ANY"}
+    assert all(method["Properties"]["ApiKeyRequired"] for method in methods.values())
+
+
+def test_the_key_s_value_stands_in_no_template(templates: Templates) -> None:
+    ((_, key),) = resources(templates, "AWS::ApiGateway::ApiKey").items()
+    assert "Value" not in key["Properties"]
+
+
+def test_the_usage_plan_throttles_as_the_settings_say(templates: Templates, settings: Settings) -> None:
+    ((_, plan),) = resources(templates, "AWS::ApiGateway::UsagePlan").items()
+    limits = {"RateLimit": settings.api.requests_per_second, "BurstLimit": settings.api.burst}
+    assert plan["Properties"]["Throttle"] == limits
+
+
+def test_the_gateway_s_own_errors_have_our_shape(templates: Templates) -> None:
+    responses = resources(templates, "AWS::ApiGateway::GatewayResponse").values()
+    statuses = set()
+    for response in responses:
+        properties = response["Properties"]
+        error = json.loads(properties["ResponseTemplates"]["application/json"])["error"]
+        assert error.keys() == {"code", "message", "request_id"}
+        code = ErrorCode(error["code"])
+        if not properties["ResponseType"].startswith("DEFAULT"):
+            assert properties["StatusCode"] == str(STATUS[code])
+        statuses.add(STATUS[code])
+    assert statuses >= {403, 404, 413, 415, 429, 500, 503}
+
+
+@pytest.mark.parametrize("kind", ["MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED"])
+def test_the_deployment_waits_for_the_gateway_s_errors(templates: Templates, kind: str) -> None:
+    responses = resources(templates, "AWS::ApiGateway::GatewayResponse")
+    (name,) = [name for name, response in responses.items() if response["Properties"]["ResponseType"] == kind]
+    ((_, deployment),) = resources(templates, "AWS::ApiGateway::Deployment").items()
+    assert name in deployment["DependsOn"]
+
+
+def test_our_logs_are_kept_for_a_limited_time(templates: Templates) -> None:
+    groups = resources(templates, "AWS::Logs::LogGroup")
+    assert groups
+    assert all("RetentionInDays" in group["Properties"] for group in groups.values())
+
+
+def test_our_functions_log_where_we_say(templates: Templates) -> None:
+    for name, function in resources(templates, "AWS::Lambda::Function").items():
+        if not _CDK_OWNED.match(name):
+            assert "LoggingConfig" in function["Properties"], name
