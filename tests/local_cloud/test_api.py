@@ -3,6 +3,7 @@
 import http.client
 import io
 import json
+import ssl
 import urllib.error
 import urllib.request
 import zipfile
@@ -42,11 +43,12 @@ class Api:
     """One deployed API, by one of its two addresses."""
 
     url: str
+    context: ssl.SSLContext | None = None
 
     def post(self, body: bytes, path: str = "/echo?a=1", key: str = _KEY) -> tuple[int, dict[str, Any]]:
         request = urllib.request.Request(f"{self.url}{path}", body, {"Content-Type": "image/jpeg", "x-api-key": key})
         try:
-            with urllib.request.urlopen(request) as response:
+            with urllib.request.urlopen(request, context=self.context) as response:
                 return response.status, json.load(response)
         except urllib.error.HTTPError as error:
             with error:
@@ -94,11 +96,11 @@ def api_id(cloud: RunningCloud) -> str:
 
 
 @pytest.fixture(params=["short address", "own URL"])
-def api(request: pytest.FixtureRequest, cloud: RunningCloud, api_id: str, monkeypatch: pytest.MonkeyPatch) -> Api:
+def api(request: pytest.FixtureRequest, cloud: RunningCloud, api_id: str) -> Api:
     if request.param == "short address":
         return Api(cloud.connection["api_url"])
-    monkeypatch.setenv("SSL_CERT_FILE", cloud.connection["ca_bundle"])
-    return Api(f"{cloud.connection['endpoint']}/restapis/{api_id}/test/_user_request_")
+    context = ssl.create_default_context(cafile=cloud.connection["ca_bundle"])
+    return Api(f"{cloud.connection['endpoint']}/restapis/{api_id}/test/_user_request_", context)
 
 
 def test_a_request_reaches_the_function_as_it_was_sent(api: Api) -> None:
