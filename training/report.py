@@ -14,6 +14,14 @@ from training.report_charts import learning_curve, trials_by
 _MOST_REMARKS: Final = 200
 _MOST_PAIRS: Final = 10
 _LARGEST_MATRIX: Final = 20
+_UNKNOWN: Final = {
+    "source": "an unknown source",
+    "fingerprint": "not known",
+    "counts": {},
+    "class_folders": [],
+    "photos_left_out": [],
+    "photos_converted": [],
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,7 @@ class ReportData:
         test_accuracy: 0 to 1; None where no test photos were looked at.
         hyperparameters: everything that is needed to train the same model again, by name.
         seed: of the training.
-        manifest: manifest.json as prepare.py left it, read with ``json``.
+        manifest: manifest.json as prepare.py left it, read with ``json``; empty where the set came without one.
         trials: of the tuning, as tuning.json lists them: name, status, objective (or None), hyperparameters.
         confusion: counts of the test photos, a row per true class, a column per predicted class; empty: not shown.
         versions: of the packages that made the model, by name.
@@ -71,21 +79,26 @@ def _view(data: ReportData) -> dict[str, Any]:
     scored = [trial for trial in trials if trial["objective"] is not None]
     # The template takes the charts as they are: matplotlib escapes the few names that they show.
     curves = [(what, learning_curve(data.history, what)) for what in ("loss", "accuracy") if data.history]
+    manifest = {**_UNKNOWN, **data.manifest}
+    counts = manifest["counts"]
     return {
         "data": data,
-        "photos": sum(data.manifest["counts"].values()),
+        "manifest": manifest,
+        "known": bool(data.manifest),
+        "photos": _number(sum(counts.values()) if counts else None),
+        "of": {split: _number(counts[split]) if split in counts else "the" for split in ("valid", "test")},
         "curves": curves,
         "trials": trials,
         "trial_options": _options(trials),
         "trial_charts": [
             (name, trials_by(name, scored, scored[0]["name"])) for name in _options(scored) if _numeric(name, scored)
         ],
-        "classes": _classes(data),
+        "classes": _classes(data, manifest["class_folders"]),
         "pairs": _confused_pairs(data),
         "matrix": _matrix(data),
         "remarks": [
-            ("left out", "Left out", data.manifest["photos_left_out"]),
-            ("converted", "Converted and used", data.manifest["photos_converted"]),
+            ("left out", "Left out", manifest["photos_left_out"]),
+            ("converted", "Converted and used", manifest["photos_converted"]),
         ],
         "most_remarks": _MOST_REMARKS,
     }
@@ -116,9 +129,8 @@ def _finite(value: Any) -> bool:
     return value is not None and math.isfinite(float(value))
 
 
-def _classes(data: ReportData) -> list[dict[str, Any]]:
+def _classes(data: ReportData, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return a row per class: label, counts, the share of all photos of the largest class, test accuracy if known."""
-    rows = data.manifest["class_folders"]
     largest = max((sum(row["counts"].values()) for row in rows), default=1)
     by_label = {label: index for index, label in enumerate(data.labels)}
     result = []

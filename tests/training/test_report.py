@@ -194,6 +194,12 @@ def test_a_page_without_trials_confusion_test_and_remarks_leaves_those_parts_out
         assert part not in text
 
 
+def test_a_data_set_without_a_manifest_does_not_cost_the_page(tmp_path: Path) -> None:
+    text = page(tmp_path, manifest={})
+    assert "91.7% of the test photos named right" in text
+    assert "came without a manifest" in text
+
+
 def test_a_training_that_diverged_can_be_shown(tmp_path: Path) -> None:
     history = (Epoch(1, "probe", math.nan, 0.1, math.inf, 0.1, 1.0),)
     text = page(tmp_path, history=history, verdict=judge(history, 3), valid_loss=math.nan, test_loss=math.nan)
@@ -230,7 +236,7 @@ def test_the_same_data_give_the_same_page(tmp_path: Path) -> None:
 
 def test_no_half_page_is_left_where_writing_fails(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
-        page(tmp_path, manifest={})
+        page(tmp_path, manifest=manifest(("Pug",)) | {"class_folders": [{}]})
     assert list(tmp_path.iterdir()) == []
 
 
