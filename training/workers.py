@@ -89,7 +89,7 @@ class _Progress:
         now = time.monotonic()
         if self._done == 1:
             self._first = now  # the rate leaves out the time that the processes took to start
-        elif now - self._said >= _PROGRESS_SECONDS and self._done < self._total:
+        elif min(now - self._said, now - self._first) >= _PROGRESS_SECONDS and self._done < self._total:
             self._said = now
             rate = (self._done - 1) / max(now - self._first, 1e-6)
             left = (self._total - self._done) / rate
