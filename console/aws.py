@@ -1,6 +1,7 @@
 """The AWS account of the person's credentials."""
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 import boto3
@@ -54,6 +55,10 @@ class Aws:
     def region(self) -> str:
         """Return the region."""
         return self._region
+
+    def adapt(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a stage's settings as they are."""
+        return dict(settings)
 
     def client(self, service: str) -> Any:
         """Return a boto3 client that retries throttled calls."""

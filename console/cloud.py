@@ -1,5 +1,6 @@
 """What the console needs of a cloud; laptop.py and aws.py have one each."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 
@@ -40,6 +41,9 @@ class Cloud(Protocol):
 
     def region(self) -> str:
         """Return the region."""
+
+    def adapt(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a stage's settings of cdk.json with what only this very cloud knows, such as a port."""
 
     def client(self, service: str) -> Any:
         """Return a boto3 client; clients are kept, asking again costs nothing."""

@@ -1,5 +1,7 @@
 """Deploying with the stock CDK CLI, as often as needed and no more."""
 
+import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any, Final
@@ -81,7 +83,30 @@ class Deployment:
         }
 
     def _fingerprint(self) -> str:
-        return self._project.sources_fingerprint(self._cloud.stage, self._cloud.account(), self._cloud.region())
+        adapted = json.dumps(self._cloud.adapt(self._stage_settings()), sort_keys=True)
+        return self._project.sources_fingerprint(
+            self._cloud.stage, self._cloud.account(), self._cloud.region(), adapted
+        )
+
+    def _stage_settings(self) -> dict[str, Any]:
+        """What cdk.json says about the stage; what is wrong with it is for the app to say."""
+        context = (read_json(self._project.root / "cdk.json") or {}).get("context", {})
+        return dict(context.get("stages", {}).get(self._cloud.stage, {}))
+
+    def _synthesis_folder(self) -> Path:
+        """Return where to synthesize: the checkout, or a folder whose cdk.json has what the cloud adapts.
+
+        `cdk --context` replaces strings only, and a stage's settings are a tree.
+        """
+        settings = self._stage_settings()
+        adapted = self._cloud.adapt(settings)
+        if adapted == settings:
+            return self._project.root
+        content = read_json(self._project.root / "cdk.json")
+        content["app"] = shlex.join(["python", str(self._project.root / "app.py")])
+        content["context"]["stages"][self._cloud.stage] = adapted
+        write_json(self._folder / "adapted" / "cdk.json", content)
+        return self._folder / "adapted"
 
     def _require_cdk(self) -> None:
         if not self._project.cdk_cli.exists():
@@ -93,8 +118,9 @@ class Deployment:
             return
         fresh = self._folder / "cdk.out.new"
         shutil.rmtree(fresh, ignore_errors=True)
+        folder = self._synthesis_folder()
         with self._screen.task("Synthesizing the stacks", "Stacks synthesized"):
-            self._cdk("synth", "--quiet", "--context", f"stage={self._cloud.stage}", "--output", str(fresh))
+            self._cdk("synth", "--quiet", "--context", f"stage={self._cloud.stage}", "--output", str(fresh), cwd=folder)
         with shielded():
             marker.unlink(missing_ok=True)
             shutil.rmtree(self.assembly, ignore_errors=True)
@@ -109,9 +135,9 @@ class Deployment:
         with self._screen.task(f"Preparing {where} for the CDK", "CDK bootstrapped"):
             self._cdk("bootstrap", where, "--app", str(self.assembly))
 
-    def _cdk(self, *arguments: str) -> None:
+    def _cdk(self, *arguments: str, cwd: Path | None = None) -> None:
         command = [str(self._project.cdk_cli), *arguments, *_QUIET]
-        if process.run_logged(command, self._environment(), self._project.root, self.log) != 0:
+        if process.run_logged(command, self._environment(), cwd or self._project.root, self.log) != 0:
             raise ConsoleError(f"cdk {arguments[0]} failed.", f"{process.tail(self.log)}\nAll of it: {self.log}")
 
     def _environment(self) -> dict[str, str]:

@@ -21,7 +21,7 @@ def step_left(progress: Progress) -> float | None:
 
 
 def _training_left(training: Training, progress: Progress) -> float | None:
-    """Judge by the pace of the fine-tuning; the first of its epochs also pays for loading, so it does not count alone."""
+    """Judge by the fine-tuning's pace; its first epoch also pays for loading, so it does not count alone."""
     epochs = training.fine_tuned
     if training.planned is None or len(epochs) < 2:
         return None

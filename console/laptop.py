@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.session
@@ -20,6 +22,8 @@ from console.screen import Screen
 
 DEFAULT_STAGE: Final = "laptop"
 IMAGE: Final = "pedigree:laptop"
+# What it says before it has a log, or cannot write one.
+_OUTPUT_FILE: Final = "console.log"
 # Restoring a state with an endpoint means loading torch once.
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
@@ -91,9 +95,10 @@ class Laptop:
         command += ["--port", _port("PEDIGREE_PORT", 4566), "--api-port", _port("PEDIGREE_API_PORT", 8080)]
         command += ["--image", f"{IMAGE}={self._project.programs}", "--exit-with-stdin"]
         environment = _without_other_identities() | {"PYTHONUNBUFFERED": "1"}
+        (state / _OUTPUT_FILE).unlink(missing_ok=True)  # what an earlier one said is no news
         with shielded():
             self._process = process.start(
-                command, environment, self._project.root, state / "console.log", stdin=subprocess.PIPE
+                command, environment, self._project.root, state / _OUTPUT_FILE, stdin=subprocess.PIPE
             )
 
     def _await_ready(self) -> Connection:
@@ -112,8 +117,8 @@ class Laptop:
 
     def _failure(self, message: str) -> ConsoleError:
         state = self._project.local_cloud
-        said = [text for name in ("console.log", LOG_FILE) if (text := _last_words(state / name))]
-        return ConsoleError(message, "\n".join([*said, f"Its log: {state / LOG_FILE}"]))
+        said = process.tail(state / _OUTPUT_FILE, 15) or process.tail(state / LOG_FILE, 15)
+        return ConsoleError(message, f"{said}\nIts log: {state / LOG_FILE}")
 
     def stop(self) -> None:
         """End the local cloud if this command started it."""
@@ -150,6 +155,15 @@ class Laptop:
     def region(self) -> str:
         """Return the region."""
         return self.connection.region
+
+    def adapt(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a stage's settings with the API's address moved to where this local cloud listens."""
+        api = settings.get("api", {})
+        template = urlsplit(api.get("url_template", ""))
+        if template.hostname != "localhost":
+            return dict(settings)
+        moved = f"{self.connection.endpoint}{template.path}"
+        return {**settings, "api": {**api, "url_template": moved}}
 
     def client(self, service: str) -> Any:
         """Return a boto3 client that sees nothing of the person's own AWS settings."""
@@ -222,7 +236,3 @@ def _without_other_identities() -> dict[str, str]:
     }
     here = ",".join(filter(None, (environment.get("NO_PROXY", ""), "localhost", "127.0.0.1")))
     return environment | nothing | {"NO_PROXY": here, "no_proxy": here}
-
-
-def _last_words(log: Any) -> str:
-    return process.tail(log, 15).strip() if log.is_file() else ""

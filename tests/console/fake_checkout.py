@@ -39,7 +39,8 @@ def end(*_):
 signal.signal(signal.SIGTERM, end)
 url = f"http://127.0.0.1:{server.server_port}"
 connection = {"endpoint": url, "ca_bundle": certifi.where(), "region": "us-east-1", "access_key_id": "a",
-  "secret_access_key": "s", "pid": os.getpid(), "account": "000000000000", "api_url": "http://localhost:8080", "more": "is ignored"}
+  "secret_access_key": "s", "pid": os.getpid(), "account": "000000000000", "more": "is ignored",
+  "api_url": "http://localhost:8080"}
 (state / "connection.new").write_text(json.dumps(connection))
 (state / "connection.new").rename(state / "connection.json")
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), end()), daemon=True).start()

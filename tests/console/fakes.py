@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from typing import Any
 
 import boto3
@@ -31,6 +32,9 @@ class FakeCloud:
 
     def region(self) -> str:
         return "us-east-1"
+
+    def adapt(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        return dict(settings)
 
     def client(self, service: str) -> Any:
         self.stub(service)

@@ -1,0 +1,259 @@
+"""The commands: each composes the parts that do the work."""
+
+import json
+import webbrowser
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from console import aws, environment, laptop, prediction, results, status, summary, teardown
+from console.aws import Aws
+from console.cloud import Cloud
+from console.deployment import Deployment
+from console.errors import ConsoleError
+from console.laptop import Laptop
+from console.prediction import Api
+from console.project import Project
+from console.run import Run
+from console.screen import Screen
+from console.stacks import deployed
+from console.summary import Options
+from console.up import up as stay_up
+from contract.inference import Prediction, predictions_body
+
+_BAR: Final = 30
+
+
+class Place(StrEnum):
+    """Which cloud."""
+
+    LAPTOP = "laptop"
+    AWS = "aws"
+
+
+class BackboneName(StrEnum):
+    """What the photos' features come from."""
+
+    AUTO = "auto"
+    RESNET50 = "resnet50"
+    EFFICIENTNET_LITE0 = "efficientnet_lite0"
+
+
+@dataclass
+class Console:
+    """What the global options came to."""
+
+    project: Project
+    screen: Screen
+    cloud: Cloud
+
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""Train, tune, deploy and serve an image classifier: on this laptop, or on AWS with the same words.
+
+    A first run, on drawn photos, a few minutes:   **pedigree run**
+
+    Your own photos, one folder per class:         **pedigree run --data photos/**
+
+    Then keep it served:                           **pedigree up**
+
+    and ask it, from another terminal:             **pedigree predict photo.jpg**
+
+    In the cloud, with your AWS credentials:       **pedigree --on aws run**
+    """,
+)
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    on: Annotated[Place, typer.Option(help="Which cloud.", envvar="PEDIGREE_ON")] = Place.LAPTOP,
+    stage: Annotated[
+        str, typer.Option(help="Which stage of cdk.json; laptop on the laptop, dev on AWS unless given.")
+    ] = "",
+) -> None:
+    """Compose the parts that every command uses."""
+    project, screen = Project.here(), Screen()
+    cloud: Cloud
+    if on is Place.LAPTOP:
+        cloud = Laptop(project, screen, stage or laptop.DEFAULT_STAGE)
+    else:
+        cloud = Aws(stage or aws.DEFAULT_STAGE)
+    context.obj = Console(project, screen, cloud)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    data: Annotated[
+        str, typer.Option(help="toy (drawn photos), a folder, a .zip, https://....zip, or s3://bucket/prefix.")
+    ] = "toy",
+    backbone: Annotated[
+        BackboneName, typer.Option(help="auto: ResNet50, or EfficientNet-Lite0 where its weights cannot be had.")
+    ] = BackboneName.AUTO,
+    trials: Annotated[int, typer.Option(min=1, max=100, help="How many hyperparameter settings are tried.")] = 4,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=1000, help="Epochs of the fine-tuning; if not given, as many as the tuning finds best."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Draws everything random.")] = None,
+) -> None:
+    """Do the whole job: deploy, prepare, extract features, tune, train, gate, serve, predict.
+
+    Shows live what happens; Ctrl-C stops everything, and the next run with the same options goes on after the tuning
+    if it had come that far. Leaves build/run/summary.json and build/run/report.html.
+
+    Examples:
+    pedigree run
+
+    pedigree run --data photos/ --trials 8
+
+    pedigree run --data https://example.org/photos.zip --backbone resnet50 --epochs 5
+    """
+    console: Console = context.obj
+    chosen = Options(data, str(backbone), trials, epochs, seed)
+    Run(console.project, console.cloud, console.screen, chosen)()
+
+
+@app.command()
+def up(context: typer.Context) -> None:
+    """Keep the local cloud running, and serve the last trained model again without training.
+
+    Prints the AWS endpoint, the API's address and its key, and what to type in another terminal. Ctrl-C ends it all.
+    """
+    console: Console = context.obj
+    stay_up(console.project, _laptop(console, "up"), console.screen)
+
+
+@app.command()
+def env(context: typer.Context) -> None:
+    """Print what points any AWS tool at the running local cloud.
+
+    Use it so:   eval "$(pedigree env)"
+
+    Then: aws sagemaker list-training-jobs, aws logs tail /aws/sagemaker/TrainingJobs, boto3, ...
+    """
+    console: Console = context.obj
+    for line in environment.export_lines(environment.variables(_laptop(console, "env"))):
+        print(line)
+
+
+@app.command()
+def deploy(context: typer.Context) -> None:
+    """Bring the stacks to the state of the sources, with the stock CDK CLI.
+
+    `pedigree run` does this by itself. On the laptop with no local cloud running, one is started for the time it takes;
+    what was deployed is there again with the next start.
+    """
+    console: Console = context.obj
+    try:
+        console.cloud.start()
+        Deployment(console.project, console.cloud, console.screen).deploy()
+        api_url = console.cloud.predict_url(deployed(console.cloud).api_url)
+        console.screen.say(f"API: {api_url}")
+    finally:
+        console.cloud.stop()
+
+
+@app.command()
+def predict(
+    context: typer.Context,
+    photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP, up to 4.4 MB each.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers, one line per photo.")] = False,
+) -> None:
+    """Ask the deployed model what is on photos, through the API that users call.
+
+    On the laptop a local cloud must be running: pedigree up
+    """
+    console: Console = context.obj
+    _require_running(console)
+    api = Api.of(console.cloud, deployed(console.cloud))
+    failures = 0
+    for photo in photos:
+        try:
+            found = prediction.predict(api, photo)
+        except ConsoleError as error:
+            console.screen.error(error.message, error.hint)
+            failures += 1
+            continue
+        if as_json:
+            print(json.dumps({"photo": str(photo)} | predictions_body(found), ensure_ascii=False))
+        else:
+            _show_predictions(console.screen, photo, found)
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command("status")
+def show_status(context: typer.Context) -> None:
+    """Show the stacks, the last executions, the endpoint and its model's accuracy."""
+    console: Console = context.obj
+    _require_running(console)
+    status.show_status(console.cloud, console.screen)
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
+) -> None:
+    """Print where the last run's report is: learning curves, trials, the verdict on the curve."""
+    console: Console = context.obj
+    path = console.project.run / results.REPORT
+    if not path.is_file():
+        former = console.project.run / summary.PREVIOUS / results.REPORT
+        raise ConsoleError(
+            "The last run left no report." if former.is_file() else "There is no report yet.",
+            f"The one before it: {former}" if former.is_file() else "Make one: pedigree run",
+        )
+    print(path)
+    if open_it and not webbrowser.open(path.as_uri()):
+        raise ConsoleError("No browser could be opened.", f"Open it yourself: {path.as_uri()}")
+
+
+@app.command()
+def down(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove everything: the local cloud with its state, or the stage on AWS.
+
+    Executions make endpoints, models and their configurations; no stack knows them, so they are deleted first.
+    """
+    console: Console = context.obj
+    if console.cloud.name == Place.AWS:
+        console.cloud.start()
+    if not yes and not typer.confirm(f"Remove {teardown.what_goes(console.project, console.cloud)}?"):
+        raise ConsoleError("Nothing was removed.")
+    teardown.take_down(console.project, console.cloud, console.screen)
+
+
+def _laptop(console: Console, word: str) -> Laptop:
+    if not isinstance(console.cloud, Laptop):
+        raise ConsoleError(f"pedigree {word} is for the laptop: AWS is always up.", "Leave out: --on aws")
+    return console.cloud
+
+
+def _require_running(console: Console) -> None:
+    """Connect: to AWS, or to the local cloud that runs already, for nobody waits for one to start to ask it once."""
+    if isinstance(console.cloud, Laptop):
+        _ = console.cloud.connection
+    else:
+        console.cloud.start()
+
+
+def _show_predictions(screen: Screen, photo: Path, predictions: list[Prediction]) -> None:
+    screen.say(str(photo), style="bold")
+    width = max(len(prediction.label) for prediction in predictions)
+    for one in predictions:
+        bar = "█" * round(_BAR * one.probability) if screen.is_live else "#" * round(_BAR * one.probability)
+        screen.say(f"  {one.label:<{width}}  {100 * one.probability:5.1f} %  {bar}".rstrip())
