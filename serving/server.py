@@ -147,7 +147,7 @@ def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> None:
-    """Load the model in SM_MODEL_DIR and serve it; exits with 1 where it cannot be loaded or the port is taken."""
+    """Load the model in SM_MODEL_DIR and serve it; the exit code is 0 only where a signal ended it."""
     configure_logging()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _on_signal)

@@ -76,6 +76,15 @@ def test_other_types_are_refused_with_what_is_accepted(jpeg: bytes, content_type
     assert refused.value.status == 415
 
 
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded(picture: Image.Image) -> None:
+    photo = encoded(picture.convert("L"), "JPEG", progressive=True)
+    assert photo.count(b"\xff\xda") > 1
+    assert input_fn(photo, "image/jpeg").size == picture.size
+    last_scan = photo[photo.rindex(b"\xff\xda") : -2]
+    with pytest.raises(InferenceError, match="scans; at most 64"):
+        input_fn(photo[:-2] + last_scan * 2000 + photo[-2:], "image/jpeg")
+
+
 def test_a_body_as_sagemakers_toolkits_hand_it_over_is_taken(jpeg: bytes) -> None:
     assert input_fn(bytearray(jpeg), "image/jpeg").size == (400, 260)
 
