@@ -214,6 +214,9 @@ def test_requests_at_once_are_all_answered_alike_and_ping_meanwhile(server: Serv
 def test_every_request_is_one_log_line_of_json_without_the_photo(server: Server, jpeg: bytes) -> None:
     headers = {"Content-Type": "image/jpeg", "X-Amzn-SageMaker-Inference-Id": "look-for-me"}
     server.request("POST", "/invocations", jpeg, headers)
+    deadline = time.monotonic() + 10  # the line is written after the answer
+    while "look-for-me" not in server.log.read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
     (found,) = (line for line in lines if line.get("request_id") == "look-for-me")
     assert (found["status"], found["bytes"], found["path"]) == (200, len(jpeg), "/invocations")
