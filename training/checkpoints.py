@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import pickle
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -11,6 +9,7 @@ from typing import Any, Final
 import torch
 
 from training.progress import say
+from vision.torch_files import load_tensors
 
 FORMAT: Final = 1
 # The newest may be damaged by what ended the job; the one before it then serves.
@@ -51,14 +50,12 @@ class Checkpoints:
         for path in own:
             try:
                 return self._read(path)
-            except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError) as error:
+            except (OSError, ValueError, KeyError, TypeError) as error:
                 self._log(f"checkpoint {path.name} cannot be used and is ignored: {error}")
-            except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
-                self._log(f"checkpoint {path.name} is damaged and is ignored: {error}")
         return None
 
     def _read(self, path: Path) -> tuple[int, dict[str, Any]]:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        content = load_tensors(path)
         if content["identity"] != self._identity:
             raise ValueError("it was written by another training")
         return int(content["epoch"]), dict(content["state"])

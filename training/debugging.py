@@ -4,6 +4,7 @@ Where smdebug cannot be imported, or fails, training goes on without it and the 
 """
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +59,7 @@ class _SmdebugDebugger(Debugger):
         self._hook = self._make_hook(out_dir, save_interval)
 
     def _make_hook(self, out_dir: Path, save_interval: int) -> Any:
-        logging.getLogger("smdebug").setLevel(logging.WARNING)
+        os.environ.setdefault("SMDEBUG_LOG_LEVEL", "warning")  # else it tells ten lines of its own affairs
         from smdebug import modes
         from smdebug.pytorch import Hook, SaveConfig, SaveConfigMode
 

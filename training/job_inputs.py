@@ -1,0 +1,64 @@
+"""What the final training works on: its folders, its settings, and inputs that belong together."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from contract.search_space import Hyperparameters
+from training.environment import JobInputError
+from training.features import Features, load_features
+from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Inputs and outputs of the job; ``tuning`` is only needed for the report."""
+
+    prepared: Path
+    features: Path
+    tuning: Path | None
+    model: Path
+    output: Path
+    checkpoints: Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of the job; None where the backbone or the device decides."""
+
+    hyperparameters: Hyperparameters
+    fine_tune_epochs: int
+    backbone_lr: float | None = None
+    fine_tune_views: int | None = None
+    weights_uri: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The photos and the features that were made from them."""
+
+    photos: PhotoSet
+    features: Features
+    reader: PhotoReader
+
+
+def open_inputs(folders: Folders) -> Inputs:
+    """Open the prepared photos and their features.
+
+    Raises:
+        JobInputError: one of them cannot be used, or the features are of other classes or other photos.
+    """
+    photos, features = open_photo_set(folders.prepared), load_features(folders.features)
+    if features.spec.classes != photos.classes.folders:
+        differing = sorted(set(features.spec.classes) ^ set(photos.classes.folders))
+        raise JobInputError(
+            f"the features in {folders.features} are of other classes than the photos in {folders.prepared} "
+            f"(only in one of them: {', '.join(differing[:10]) or 'none, but in another order'}); "
+            "run extract_features.py on these photos"
+        )
+    if features.spec.fingerprint != photos.fingerprint:
+        raise JobInputError(
+            f"the features in {folders.features} are of other photos (fingerprint {features.spec.fingerprint}) than "
+            f"those in {folders.prepared} ({photos.fingerprint}); run extract_features.py on these photos"
+        )
+    return Inputs(photos, features, PhotoReader(folders.prepared))
