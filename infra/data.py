@@ -27,6 +27,7 @@ class DataBucket(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             removal_policy=removal,
+            auto_delete_objects=removal is RemovalPolicy.DESTROY,
             lifecycle_rules=[
                 _expire(Prefix.FEATURES, _CACHE_DAYS),
                 _expire(Prefix.CHECKPOINTS, _CACHE_DAYS),

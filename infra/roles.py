@@ -51,7 +51,7 @@ class SageMakerRoles(Construct):
                 allow(["s3:GetObject"], [source_bundle_arn], sid="SourceBundle"),
                 *_other_sources(settings.source_buckets),
                 *images.pull_statements(),
-                *_telemetry(self, group="/aws/sagemaker/TrainingJobs", prefix=settings.prefix),
+                *_telemetry(self, namespace="/aws/sagemaker/TrainingJobs"),
             ],
         )
         self.endpoint = role(
@@ -63,7 +63,7 @@ class SageMakerRoles(Construct):
             statements=[
                 *read_write(bucket.bucket_arn, read=[f"{Prefix.MODELS}/*"], sid="Bucket"),
                 *images.pull_statements(),
-                *_telemetry(self, group="/aws/sagemaker/Endpoints", prefix=settings.prefix),
+                *_telemetry(self, namespace="/aws/sagemaker/Endpoints", own_group=f"/{settings.prefix}"),
             ],
         )
 
@@ -78,21 +78,22 @@ def _other_sources(buckets: Sequence[str]) -> list[iam.PolicyStatement]:
     ]
 
 
-def _telemetry(scope: Construct, *, group: str, prefix: str) -> list[iam.PolicyStatement]:
-    """Return what allows writing logs and metrics where SageMaker writes them."""
-    # Training jobs share one log group; each endpoint has a group of its own below the given name.
-    groups = [group, f"{group}/{prefix}*"]
-    log_groups = [arn(scope, "logs", "log-group", name, separator=":") for name in groups]
+def _telemetry(scope: Construct, *, namespace: str, own_group: str = "") -> list[iam.PolicyStatement]:
+    """Return what allows writing logs and metrics where SageMaker writes them.
+
+    Training jobs share one log group, called as the metrics' namespace; each endpoint has a group of its own below.
+    """
+    log_group = arn(scope, "logs", "log-group", f"{namespace}{own_group}", separator=":")
     return [
         allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [*log_groups, *(f"{each}:*" for each in log_groups)],
+            [log_group, f"{log_group}:*"],
             sid="Logs",
         ),
         allow(
             ["cloudwatch:PutMetricData"],
             ["*"],  # has no resource-level permission; the namespace limits it
             sid="Metrics",
-            conditions={"StringLike": {"cloudwatch:namespace": f"{group}*"}},
+            conditions={"StringLike": {"cloudwatch:namespace": f"{namespace}*"}},
         ),
     ]

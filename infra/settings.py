@@ -176,6 +176,8 @@ class Settings:
     )
     # Buckets other than the stage's own that an s3:// source may stand in.
     source_buckets: tuple[str, ...] = checked((), _LIST_OF_BUCKETS)
+    # Of the bucket and the images when the stacks are deleted. "destroy" empties them first, with a function of CDK's
+    # that runs on AWS only: the laptop retains, and its whole state is removed as one folder.
     removal: str = checked("destroy", OneOf(("destroy", "retain")))
 
     def __post_init__(self) -> None:

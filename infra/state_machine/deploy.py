@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from contract.names import VARIANT, Step
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_AWS_SDK, RETRY_REQUEST
+from infra.state_machine.jobs import RETRY_AWS_SDK, RETRY_CONNECTION, RETRY_REQUEST
 from infra.state_machine.states import (
     FAILED,
     SAGEMAKER_ERROR,
@@ -101,7 +101,7 @@ def _change_states(facts: Facts) -> States:
             name,
             then=_WAY,
             assign={"status": expr("$states.result.EndpointStatus")},
-            retry=[RETRY_AWS_SDK],
+            retry=[RETRY_CONNECTION],
             catch=[absent],
         ),
         _ABSENT: choice([("$contains($failure.cause, 'Could not find endpoint')", _CREATE)], otherwise=FAILED),

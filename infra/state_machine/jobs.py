@@ -6,20 +6,21 @@ from contract import metrics
 from contract.names import Channel, Step
 from infra.settings import Job
 from infra.state_machine.facts import Facts
-from infra.state_machine.states import State, expr
+from infra.state_machine.states import SAGEMAKER_ERROR, State, expr
 
+_NO_CONNECTION: Final = "SageMaker.SdkClientException"
 # The optimised integration has one error for throttling and for everything else that SageMaker answers, so a request
 # that is refused for good is repeated too: hence few attempts. A job that fails is another error, and never repeated.
 RETRY_REQUEST: Final[State] = {
-    "ErrorEquals": ["SageMaker.AmazonSageMakerException", "SageMaker.SdkClientException"],
+    "ErrorEquals": ["SageMaker.AmazonSageMakerException", _NO_CONNECTION],
     "IntervalSeconds": 2,
     "MaxAttempts": 2,
     "BackoffRate": 3,
     "JitterStrategy": "FULL",
 }
-RETRY_AWS_SDK: Final[State] = RETRY_REQUEST | {
-    "ErrorEquals": ["SageMaker.ThrottlingException", "SageMaker.SdkClientException"]
-}
+RETRY_AWS_SDK: Final[State] = RETRY_REQUEST | {"ErrorEquals": [SAGEMAKER_ERROR, _NO_CONNECTION]}
+# Where the error that throttling shares has another meaning, too.
+RETRY_CONNECTION: Final[State] = RETRY_REQUEST | {"ErrorEquals": [_NO_CONNECTION]}
 # SageMaker's own retries, which cover its internal errors only.
 _INTERNAL_ERROR_RETRIES: Final = 2
 

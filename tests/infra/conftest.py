@@ -10,12 +10,13 @@ import pytest
 
 from infra.settings import Settings, load_settings
 from infra.state_machine.facts import Facts
+from tests.infra.fake_aws import FakeAws
+from tests.infra.running import facts_of
 
 # CDK's own validation takes longer than all the rest; test_app.py runs it once. Read when CDK's engine starts.
 os.environ.setdefault("CDK_VALIDATION", "false")
 
 CDK_JSON = json.loads((Path(__file__).parents[2] / "cdk.json").read_text(encoding="utf-8"))
-ROLE = "arn:aws:iam::123456789012:role/"
 
 
 @pytest.fixture(scope="session")
@@ -37,26 +38,16 @@ def settings(stage: str, context: dict[str, Any]) -> Settings:
     return load_settings(context["stages"], stage)
 
 
-def facts_of(settings: Settings) -> Facts:
-    """Return facts as they are after a deployment."""
-    return Facts(
-        settings=settings,
-        bucket="bucket",
-        source_bundle="s3://assets/0123.tar.gz",
-        cpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cpu",
-        gpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cuda",
-        job_role=f"{ROLE}job",
-        endpoint_role=f"{ROLE}endpoint",
-        endpoint_name=settings.prefix,
-        smoke_test="arn:aws:lambda:us-east-1:123456789012:function:smoke",
-        api_url="https://api.example.com/v1",
-    )
-
-
 @pytest.fixture(scope="session")
 def facts(settings: Settings) -> Facts:
     """What the states know, after a deployment of a stage."""
     return facts_of(settings)
+
+
+@pytest.fixture
+def aws() -> FakeAws:
+    """A scripted AWS with an empty bucket, whose jobs succeed."""
+    return FakeAws()
 
 
 @pytest.fixture(scope="session")

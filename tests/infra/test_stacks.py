@@ -13,8 +13,8 @@ from contract.names import Stack as Part
 from infra.settings import Settings
 
 Templates = dict[str, Any]
-# What the provider framework of the image build brings along; its policies are CDK's.
-_CDK_OWNED = re.compile(r"ImagesBuildProvider")
+# What the image build's provider framework and the emptying of the bucket bring along; their policies are CDK's.
+_CDK_OWNED = re.compile(r"ImagesBuildProvider|CustomS3AutoDeleteObjects")
 
 
 def resources(templates: Templates, kind: str) -> dict[str, Any]:
@@ -84,6 +84,7 @@ def test_what_can_be_computed_again_expires_and_resume_records_expire_first(temp
 def test_the_bucket_outlives_its_stack_where_the_settings_say_so(templates: Templates, settings: Settings) -> None:
     ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
     assert bucket["DeletionPolicy"] == {"retain": "Retain", "destroy": "Delete"}[settings.removal]
+    assert bool(resources(templates, "Custom::S3AutoDeleteObjects")) is (settings.removal == "destroy")
 
 
 def test_no_action_is_a_wildcard(templates: Templates) -> None:
@@ -110,6 +111,7 @@ def test_every_role_is_assumed_by_one_service(templates: Templates) -> None:
         document = role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
         assert len(document) == 1, name
         assert document[0]["Principal"].keys() == {"Service"}, name
+        assert document[0]["Effect"] == "Allow", name
 
 
 def test_the_state_machine_may_do_what_its_states_do(templates: Templates) -> None:

@@ -1,0 +1,47 @@
+"""Runs the definition of a test stage against a scripted AWS."""
+
+from typing import Any
+
+from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
+from infra.settings import Defaults, Endpoint, Gate, Settings
+from infra.state_machine.definition import definition
+from infra.state_machine.facts import Facts
+from tests.infra.fake_aws import FakeAws
+from tests.infra.machine import Execution, Machine
+
+SETTINGS = Settings(
+    image="pedigree:laptop",
+    gate=Gate(minimum_accuracy=0.6, maximum_drop=0.02),
+    endpoint=Endpoint(deadline_seconds=60),
+    poll_seconds=20,
+    defaults=Defaults(source="toy", trials=3, parallel_trials=5),
+)
+TEST, VALID = FINAL_TEST_ACCURACY.name, FINAL_VALID_ACCURACY.name
+_ROLE = "arn:aws:iam::123456789012:role/"
+
+
+def facts_of(settings: Settings) -> Facts:
+    """Return facts as they are after a deployment."""
+    return Facts(
+        settings=settings,
+        bucket="bucket",
+        source_bundle="s3://assets/0123.tar.gz",
+        cpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cpu",
+        gpu_image="123456789012.dkr.ecr.us-east-1.amazonaws.com/pedigree:cuda",
+        job_role=f"{_ROLE}job",
+        endpoint_role=f"{_ROLE}endpoint",
+        endpoint_name=settings.prefix,
+        smoke_test="arn:aws:lambda:us-east-1:123456789012:function:smoke",
+        api_url="https://api.example.com/v1",
+    )
+
+
+def run(aws: FakeAws, given: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> Execution:
+    """Run one execution to its end."""
+    return Machine(definition(facts_of(settings)), aws.tasks()).run(given)
+
+
+def jobs(aws: FakeAws) -> list[str]:
+    """Return the steps whose training jobs were created."""
+    names = [request["TrainingJobName"] for request in aws.requests.get("createTrainingJob", [])]
+    return [name.split("-")[2] for name in names]
