@@ -85,7 +85,7 @@ def load_features(directory: Path) -> Features:
         )
     try:
         spec = _spec(json.loads(spec_path.read_text(encoding="utf-8")))
-        with np.load(arrays_path, allow_pickle=False) as arrays:
+        with arrays_path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             train, valid = (_split(arrays, split, spec) for split in ("train", "valid"))
     except (ValueError, KeyError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise JobInputError(

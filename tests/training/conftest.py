@@ -1,11 +1,15 @@
 """Small data sets made of real image files."""
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+
+from training.features import Features, FeatureSpec, SplitFeatures
 
 PhotoMaker = Callable[..., bytes]
 SetMaker = Callable[..., Path]
@@ -43,5 +47,57 @@ def make_set(tmp_path: Path) -> SetMaker:
                     number += 1
                     (place / f"{index}.jpg").write_bytes(photo_bytes(number))
         return tmp_path / root
+
+    return make
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Return a prepared data set of two classes that a look at the colour tells apart: 16, 6 and 6 photos."""
+    root = tmp_path / "prepared"
+    for split, count in {"train": 8, "valid": 3, "test": 3}.items():
+        for folder, channel in {"001.Red_dog": 0, "002.Blue_dog": 2}.items():
+            (root / split / folder).mkdir(parents=True)
+            for index in range(count):
+                ramp = Image.linear_gradient("L").resize((48, 40)).rotate(index * 31)
+                bands = [ramp.point(lambda value: value // 4) for _ in range(3)]
+                bands[channel] = ramp.point(lambda value: 128 + value // 2)
+                Image.merge("RGB", bands).save(root / split / folder / f"{index}.jpg")
+    counts = {"train": 16, "valid": 6, "test": 6}
+    summary = {"source": "drawn", "fingerprint": "f" * 64, "classes": 2, "counts": counts, "left_out": 0}
+    (root / "summary.json").write_text(json.dumps(summary))
+    (root / "manifest.json").write_text(json.dumps(summary))
+    return root
+
+
+@pytest.fixture
+def make_features() -> Callable[..., Features]:
+    """Return a function that draws features of three classes, each around a point of its own."""
+
+    def make(photos: int = 90, views: int = 1, spread: float = 1.0) -> Features:
+        generator = torch.Generator().manual_seed(0)
+        centres = 2 * torch.randn(3, 12, generator=generator)
+
+        def split(count: int, views: int) -> SplitFeatures:
+            labels = torch.arange(count) % 3
+            noise = spread * torch.randn(count, views, 12, generator=generator)
+            return SplitFeatures((centres[labels].unsqueeze(1) + noise).half(), labels)
+
+        spec = FeatureSpec(
+            classes=("001.A", "002.B", "003.C"),
+            fingerprint="f" * 64,
+            backbone="efficientnet_lite0",
+            weights="none",
+            weights_origin="drawn",
+            weights_digest="0" * 16,
+            seed=0,
+            feature_dim=12,
+            views=views,
+            preprocessing={},
+            counts={"train": photos, "valid": 45},
+            left_out=(),
+            notice=None,
+        )
+        return Features(spec, split(photos, views), split(45, 1))
 
     return make

@@ -1,0 +1,51 @@
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from training.photo_batches import photo_batches
+from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+
+
+@pytest.fixture
+def photos(prepared: Path) -> PhotoSet:
+    return open_photo_set(prepared)
+
+
+def number_as_view(number: int, image: Image.Image) -> Tensor:
+    return torch.full((1, 3, 2, 2), float(number))
+
+
+def test_photos_come_in_their_order(photos: PhotoSet) -> None:
+    train = photos.splits["train"]
+    batches = list(photo_batches(train, PhotoReader(photos.directory), number_as_view, 5))
+    assert [len(batch.labels) for batch in batches] == [5, 5, 5, 1]
+    assert torch.cat([batch.views[:, 0, 0, 0, 0] for batch in batches]).tolist() == list(range(16))
+    assert torch.cat([batch.labels for batch in batches]).tolist() == [photo.label for photo in train]
+
+
+def test_a_broken_photo_is_missing_and_the_others_keep_their_numbers(photos: PhotoSet) -> None:
+    train = photos.splits["train"]
+    train[2].path.write_bytes(b"broken")
+    logged: list[str] = []
+    batches = list(photo_batches(train, PhotoReader(photos.directory, logged.append), number_as_view, 16))
+    assert batches[0].views[:, 0, 0, 0, 0].tolist() == [number for number in range(16) if number != 2]
+    assert len(logged) == 1
+
+
+def test_an_error_of_the_transform_reaches_the_caller(photos: PhotoSet) -> None:
+    def fail(number: int, image: Image.Image) -> Tensor:
+        raise RuntimeError("a mistake in the code")
+
+    with pytest.raises(RuntimeError, match="a mistake in the code"):
+        list(photo_batches(photos.splits["train"], PhotoReader(photos.directory), fail, 4))
+
+
+def test_a_consumer_that_stops_early_leaves_no_thread(photos: PhotoSet) -> None:
+    batches = photo_batches(photos.splits["train"] * 20, PhotoReader(photos.directory), number_as_view, 2)
+    next(iter(batches))
+    batches.close()  # type: ignore[attr-defined]  # it is a generator
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("photos")]
