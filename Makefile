@@ -69,8 +69,9 @@ format: $(CHECKS) ## bring the code into its format
 bench: setup ## one benchmark: NAME=features
 	$(BIN)/python -m benchmarks.bench_$(NAME)
 
+# Validating the templates takes three times as long as making them; the slow tests do it, and so does a deployment to AWS.
 synth: setup ## the CloudFormation templates, without credentials, into cdk.out
-	cdk synth --quiet
+	CDK_VALIDATION=false cdk synth --quiet
 
 deploy: setup ## deploy to the AWS account of your credentials
 	@exec $(BIN)/pedigree --on aws deploy
