@@ -101,7 +101,8 @@ class _SmdebugDebugger(Debugger):
     def watch(self, head: nn.Module, criterion: nn.Module) -> None:
         if head not in self._hook.module_set:
             self._guard(self._hook.register_module, head)
-        self._guard(self._hook.register_loss, criterion)
+        if criterion not in self._hook.module_set:
+            self._guard(self._hook.register_loss, criterion)
 
     def training(self) -> None:
         from smdebug import modes

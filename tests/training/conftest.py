@@ -1,7 +1,6 @@
 """Small data sets made of real image files."""
 
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import torch
 from PIL import Image
 
 from training.features import Features, FeatureSpec, SplitFeatures
+from training.manifest import Manifest
 
 PhotoMaker = Callable[..., bytes]
 SetMaker = Callable[..., Path]
@@ -63,10 +63,8 @@ def prepared(tmp_path: Path) -> Path:
                 bands = [ramp.point(lambda value: value // 4) for _ in range(3)]
                 bands[channel] = ramp.point(lambda value: 128 + value // 2)
                 Image.merge("RGB", bands).save(root / split / folder / f"{index}.jpg")
-    counts = {"train": 16, "valid": 6, "test": 6}
-    summary = {"source": "drawn", "fingerprint": "f" * 64, "classes": 2, "counts": counts, "left_out": 0}
-    (root / "summary.json").write_text(json.dumps(summary))
-    (root / "manifest.json").write_text(json.dumps(summary))
+    counts = {folder: {"train": 8, "valid": 3, "test": 3} for folder in ("001.Red_dog", "002.Blue_dog")}
+    Manifest("drawn", 0, "as drawn", "f" * 64, counts, (), (), 0).save(root)
     return root
 
 
