@@ -48,17 +48,31 @@ def check(data: str) -> str | Path:
         return data
     path = Path(data).expanduser()
     if path.is_dir():
-        if not any(Path(name).suffix.lower() in _PHOTO_SUFFIXES for name in _files(path)):
-            raise ConsoleError(
-                f"The folder {path} holds no photos (.jpg, .jpeg, .png, .webp).",
-                "Expected below it: {train,valid,test}/<class>/*.jpg, or <class>/*.jpg",
-            )
+        _check_folder(path)
         return path
     if not path.is_file():
         raise ConsoleError(f"--data {data}: there is no such folder or file.", _ALLOWED)
     if not zipfile.is_zipfile(path):
         raise ConsoleError(f"--data {data}: this file is no zip archive.", _ALLOWED)
     return path
+
+
+def _check_folder(folder: Path) -> None:
+    """Find at once what preparing the photos would find after minutes: no photos, or a class folder without any."""
+    entries = _entries(folder)
+    if not any(Path(name).suffix.lower() in _PHOTO_SUFFIXES for name in entries):
+        raise ConsoleError(
+            f"The folder {folder} holds no photos (.jpg, .jpeg, .png, .webp).",
+            "Expected below it: {train,valid,test}/<class>/*.jpg, or <class>/*.jpg",
+        )
+    # In sorted order what a folder holds follows it directly.
+    followers = zip(entries, [*entries[1:], ""], strict=True)
+    empty = [name for name, follower in followers if name.endswith("/") and not follower.startswith(name)]
+    if empty:
+        raise ConsoleError(
+            f"The folder {folder / empty[0]} is empty: a class needs photos in every split.",
+            "Add photos of the class, or remove its folder from every split.",
+        )
 
 
 def _entries(folder: Path) -> list[str]:
@@ -75,10 +89,6 @@ def _entries(folder: Path) -> list[str]:
             (relative / name).as_posix() for name in files if not _is_noise(name) and (Path(current) / name).is_file()
         ]
     return sorted(found)
-
-
-def _files(folder: Path) -> list[str]:
-    return [name for name in _entries(folder) if not name.endswith("/")]
 
 
 def _is_noise(name: str) -> bool:

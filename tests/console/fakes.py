@@ -12,8 +12,10 @@ class FakeCloud:
     stage = "laptop"
     poll_seconds = 0.0
 
+    # Shared: reading a service's model takes longer than any test.
+    _session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
+
     def __init__(self) -> None:
-        self._session = boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1")
         self.stubs: dict[str, Stubber] = {}
         self._clients: dict[str, Any] = {}
         self.is_started = False

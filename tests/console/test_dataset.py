@@ -97,6 +97,13 @@ def test_a_folder_without_photos_is_named(make_folder: Callable[..., Path]) -> N
         dataset.check(str(folder))
 
 
+def test_an_empty_class_folder_is_named_before_anything_starts(make_folder: Callable[..., Path]) -> None:
+    folder = make_folder(**{"train__a__1.jpg": b"x", "train__c__1.jpg": b"x"})
+    (folder / "train" / "b").mkdir()
+    with pytest.raises(ConsoleError, match=f"{folder}/train/b is empty"):
+        dataset.check(str(folder))
+
+
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos.zip").write_bytes(b"no zip")
     with pytest.raises(ConsoleError, match="no zip archive"):

@@ -1,0 +1,34 @@
+import pytest
+from typer.testing import CliRunner
+
+from console.commands import app
+
+COMMANDS = ("up", "env", "deploy", "run", "status", "predict", "report", "down")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+    assert command in result.output
+
+
+def test_the_help_teaches_the_first_steps() -> None:
+    output = CliRunner().invoke(app, ["--help"]).output
+    for words in ("pedigree run", "pedigree up", "pedigree predict photo.jpg", "pedigree --on aws run"):
+        assert words in output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "--trials", "0"],
+        ["run", "--backbone", "vgg16"],
+        ["run", "--epochs", "-1"],
+        ["--on", "moon", "status"],
+        ["predict"],
+        ["fetch"],
+    ],
+)
+def test_a_wrong_command_line_is_refused_with_2(words: list[str]) -> None:
+    assert CliRunner().invoke(app, words).exit_code == 2
