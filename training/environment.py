@@ -62,6 +62,7 @@ class StopSignal:
             Interrupted: SIGTERM has arrived; the process then exits with 143.
         """
         if self._received:
+            print("stopped as asked by SIGTERM", flush=True)
             raise Interrupted(SIGTERM_EXIT)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

@@ -1,7 +1,7 @@
 """What a training job prints: metric lines for SageMaker, and how far it is for people."""
 
 from contract.metrics import TRAIN_ACCURACY, TRAIN_LOSS, VALID_ACCURACY, VALID_LOSS
-from training.history import Epoch
+from training.history import Epoch, Phase
 
 
 def say(text: str) -> None:
@@ -10,13 +10,19 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """Reports each epoch of a training whose number of epochs is known."""
+    """Reports each epoch of a training whose number of epochs is known.
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    Args:
+        head_epochs: passes over the cached features, which take next to no time.
+        fine_tune_epochs: passes through the backbone, which take all of it.
+    """
+
+    def __init__(self, head_epochs: int, fine_tune_epochs: int = 0) -> None:
+        self._epochs = head_epochs + fine_tune_epochs
+        self._lasting: Phase = "fine-tune" if fine_tune_epochs else "probe"
 
     def epoch(self, row: Epoch) -> None:
-        """Print the metrics of one epoch and, from the time that it took, how long the rest will take."""
+        """Print the metrics of one epoch and, in the phase that lasts, how long the rest will take at its pace."""
         values = (
             (TRAIN_LOSS, row.train_loss),
             (TRAIN_ACCURACY, row.train_accuracy),
@@ -25,9 +31,9 @@ class Progress:
         )
         for metric, value in values:
             say(metric.line(value, row.epoch))
-        left = (self._epochs - row.epoch) * row.seconds
+        left = f", {(self._epochs - row.epoch) * row.seconds:.0f} s left" if row.phase == self._lasting else ""
         say(
-            f"epoch {row.epoch} of {self._epochs} ({row.phase}), {left:.0f} s left: "
+            f"epoch {row.epoch} of {self._epochs}{left} ({row.phase}): "
             f"loss {row.train_loss:.3f}, validation loss {row.valid_loss:.3f}, "
             f"validation accuracy {row.valid_accuracy:.1%}"
         )

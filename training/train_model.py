@@ -96,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         metrics = train_model(folders, settings, StopSignal().listen())
     except Interrupted:
-        say(f"stopped as asked by SIGTERM; the next run continues from {options.checkpoint_dir}")
+        say(f"the next run continues from the last checkpoint in {options.checkpoint_dir}, if there is one")
         raise
     say(FINAL_VALID_LOSS.line(metrics["valid_loss"]))
     say(FINAL_VALID_ACCURACY.line(metrics["valid_accuracy"]))

@@ -6,7 +6,7 @@ from training.progress import Progress
 
 
 def test_an_epoch_prints_its_four_metrics_and_the_time_left(capsys: pytest.CaptureFixture[str]) -> None:
-    Progress(8).epoch(Epoch(3, "fine-tune", 0.5, 0.8, 0.6, 0.75, 2.4))
+    Progress(5, 3).epoch(Epoch(6, "fine-tune", 0.5, 0.8, 0.6, 0.75, 6.0))
     lines = capsys.readouterr().out.splitlines()
     readings = [reading for line in lines if (reading := read_line(line))]
     assert {reading.name: reading.value for reading in readings} == {
@@ -15,5 +15,12 @@ def test_an_epoch_prints_its_four_metrics_and_the_time_left(capsys: pytest.Captu
         "valid:loss": 0.6,
         "valid:accuracy": 0.75,
     }
-    assert {reading.epoch for reading in readings} == {3}
-    assert lines[-1].startswith("epoch 3 of 8 (fine-tune), 12 s left")
+    assert {reading.epoch for reading in readings} == {6}
+    assert lines[-1].startswith("epoch 6 of 8, 12 s left (fine-tune)")
+
+
+def test_the_short_phase_says_nothing_about_the_time_of_the_long_one(capsys: pytest.CaptureFixture[str]) -> None:
+    Progress(5, 3).epoch(Epoch(1, "probe", 0.5, 0.8, 0.6, 0.75, 0.01))
+    assert "left" not in capsys.readouterr().out
+    Progress(5).epoch(Epoch(1, "probe", 0.5, 0.8, 0.6, 0.75, 0.5))
+    assert "epoch 1 of 5, 2 s left" in capsys.readouterr().out

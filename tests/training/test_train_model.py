@@ -130,14 +130,14 @@ def wait_for(process: "subprocess.Popen[str]", text: str) -> list[str]:
 @pytest.mark.slow
 def test_killed_and_started_again_it_continues_with_the_next_epoch(prepared: Path, features: Path) -> None:
     first = start(prepared, features)
-    wait_for(first, "epoch 8 of 45 (fine-tune)")
+    wait_for(first, "epoch 8 of 45")
     first.kill()
     first.communicate()
     checkpoints = sorted((prepared.parent / "checkpoints").glob("*.pt"))
     newest = int(checkpoints[-1].stem[-3:])
     second = start(prepared, features)
     wait_for(second, f"resumed from the checkpoint of fine-tuning epoch {newest} of 40")
-    wait_for(second, f"epoch {5 + newest + 1} of 45 (fine-tune)")
+    wait_for(second, f"epoch {5 + newest + 1} of 45")
     second.send_signal(signal.SIGTERM)
     output, _ = second.communicate(timeout=60)
     assert second.returncode == 143
