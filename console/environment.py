@@ -9,6 +9,7 @@ from console.errors import ConsoleError
 from console.laptop import Laptop
 from console.prediction import Api
 from console.stacks import deployed
+from contract.names import API_PATH
 
 _UNSET: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 
@@ -25,7 +26,12 @@ def variables(cloud: Laptop) -> dict[str, str]:
     if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")):
         found["NO_PROXY"] = cloud.environment()["NO_PROXY"]
     try:
-        api = Api.of(cloud, deployed(cloud))
+        stage = deployed(cloud)
+        api = Api.of(cloud, stage)
     except ConsoleError:
         return found
-    return found | {"PEDIGREE_API_URL": api.url, "PEDIGREE_API_KEY": api.key}
+    return found | {
+        "PEDIGREE_API_URL": api.url.removesuffix(API_PATH),
+        "PEDIGREE_API_KEY": api.key,
+        "PEDIGREE_STATE_MACHINE": stage.state_machine_arn,
+    }

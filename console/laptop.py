@@ -193,7 +193,15 @@ class Laptop:
 
     def environment(self) -> dict[str, str]:
         """Return the environment for programs that shall talk to the local cloud and to nothing else."""
-        return _without_other_identities() | self.settings() | {"AWS_ENDPOINT_URL_S3": self.connection.endpoint}
+        return (
+            _without_other_identities()
+            | self.settings()
+            | {
+                "AWS_ENDPOINT_URL_S3": self.connection.endpoint,
+                # Validating the templates takes longer than the whole deployment here; tests and AWS deployments do it.
+                "CDK_VALIDATION": "false",
+            }
+        )
 
     def predict_url(self, deployed_url: str) -> str:
         """Return the short address; ``deployed_url`` works too but nobody wants to type it."""

@@ -2,10 +2,12 @@
 
 import shlex
 import time
+from contextlib import suppress
 from typing import Final
 
 from console.deployment import Deployment
 from console.endpoint import await_endpoint
+from console.interrupts import Interrupted
 from console.laptop import Laptop
 from console.prediction import Api
 from console.project import Project
@@ -28,7 +30,8 @@ def up(project: Project, cloud: Laptop, screen: Screen) -> None:
             screen.say("It was running already: Ctrl-C in its own terminal ends it, or: pedigree down")
             return
         screen.say("Ctrl-C ends it.")
-        _stay(cloud)
+        with suppress(Interrupted):  # the way to end it, so no failure
+            _stay(cloud)
     finally:
         cloud.stop()
 

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import ssl
-import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -182,8 +181,9 @@ def _stop_early(number: int, _frame: FrameType | None) -> None:
 
 def _end_with_stdin() -> None:
     """Send this process SIGTERM when the last writer of its standard input is gone."""
-    with contextlib.suppress(OSError, ValueError):  # closed from the beginning: that is an end, too
-        while sys.stdin.buffer.read(4096):
+    with contextlib.suppress(OSError):  # closed from the beginning: that is an end, too
+        # Not through sys.stdin: a thread that holds its lock would abort the interpreter's end.
+        while os.read(0, 4096):
             pass
     os.kill(os.getpid(), signal.SIGTERM)
 

@@ -7,7 +7,6 @@ import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 import torch
 from PIL import Image
@@ -23,12 +22,6 @@ from contract.inference import (
 from serving.logs import logger
 from vision.classifier import LoadedModel, load_artifact
 from vision.photos import PhotoError, TooManyPixelsError, decode
-
-_JPEG_START: Final = b"\xff\xd8"
-_JPEG_SCAN: Final = b"\xff\xda"
-# Each scan of a progressive JPEG goes over all pixels, and 100 bytes make one: 4.4 MB of them would keep a thread busy
-# for 40 minutes. Encoders write about 10.
-_MAX_JPEG_SCANS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -73,11 +66,6 @@ def input_fn(body: bytes | bytearray, content_type: str | None) -> Image.Image:
     check_content_type(content_type)
     if not body:
         raise InferenceError(ErrorCode.EMPTY_BODY, "the request has no body: send the photo's bytes")
-    scans = body.count(_JPEG_SCAN) if body.startswith(_JPEG_START) else 0
-    if scans > _MAX_JPEG_SCANS:
-        raise InferenceError(
-            ErrorCode.BAD_IMAGE, f"the JPEG photo has {scans:,} scans; at most {_MAX_JPEG_SCANS} are allowed"
-        )
     try:
         return decode(bytes(body))
     except TooManyPixelsError as error:

@@ -37,6 +37,11 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> None:
     target.mkdir(parents=True, exist_ok=True)
     try:
         with zipfile.ZipFile(archive) as opened:
+            for folder in filter(zipfile.ZipInfo.is_dir, opened.infolist()):
+                # An empty one is a class without photos, which has to be named.
+                place = _place(archive, folder)
+                if not is_hidden(place):
+                    (target / place).mkdir(parents=True, exist_ok=True)
             members = [member for member in opened.infolist() if not member.is_dir()]
             _check_declared(archive, members, limits)
             places = {member: _place(archive, member) for member in members}

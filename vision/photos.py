@@ -22,6 +22,11 @@ _UPRIGHT: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_JPEG_START: Final = b"\xff\xd8"
+_JPEG_SCAN: Final = b"\xff\xda"
+# Each scan of a progressive JPEG goes over all pixels, and 100 bytes make one: 4.4 MB of them would keep a thread busy
+# for 40 minutes. Encoders write about 10.
+_MAX_JPEG_SCANS: Final = 64
 # What people send by mistake, told by its first bytes: (offset, bytes, name).
 _OTHER_FORMATS: Final = (
     (0, b"GIF8", "GIF"),
@@ -81,6 +86,9 @@ def read_photo(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS) -> Photo:
 
 
 def _open(data: bytes, max_pixels: int) -> Image.Image:
+    scans = data.count(_JPEG_SCAN) if data.startswith(_JPEG_START) else 0
+    if scans > _MAX_JPEG_SCANS:
+        raise PhotoError(f"the JPEG photo has {scans:,} scans; at most {_MAX_JPEG_SCANS} are allowed")
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:

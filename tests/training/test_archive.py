@@ -45,6 +45,14 @@ def test_a_link_is_refused(tmp_path: Path) -> None:
         unpack(path, tmp_path / "out")
 
 
+def test_an_empty_folder_in_the_archive_is_made_so_that_its_class_can_be_named(tmp_path: Path) -> None:
+    archive = tmp_path / "dogs.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("train/001.Pug/", "")
+    unpack(archive, tmp_path / "out")
+    assert (tmp_path / "out" / "train" / "001.Pug").is_dir()
+
+
 def test_backslashes_of_old_windows_archivers_are_folders(tmp_path: Path) -> None:
     unpack(make_zip(tmp_path / "a.zip", {"train\\Pug\\1.jpg": b"x"}), tmp_path / "out")
     assert files_below(tmp_path / "out") == ["train/Pug/1.jpg"]
