@@ -126,6 +126,8 @@ class Run:
         say()
         _show_photos(self._screen, content)
         say(f"Backbone {content['backbone']}, {content['classes']} classes, {content['best_hyperparameters']}")
+        if content["notice"]:
+            say(str(content["notice"]))
         for name, words in (("valid_accuracy", "Validation accuracy"), ("test_accuracy", "Test accuracy")):
             if content[name] is not None:
                 say(f"{words}: {percent(content[name])}")

@@ -73,6 +73,7 @@ def succeeded(arn: str, options: Options, progress: Progress, results: Results) 
     final = output.get("metrics", {})
     return _head(arn, options, progress) | {
         "backbone": metrics.get("backbone"),
+        "notice": metrics.get("notice"),
         "classes": metrics.get("classes"),
         "best_hyperparameters": metrics.get("hyperparameters", output.get("hyperparameters")),
         "valid_accuracy": metrics.get("valid_accuracy", final.get("final:valid_accuracy")),

@@ -93,9 +93,7 @@ def _listed(client: Any, bucket: str, prefix: str, limits: Limits) -> list[_Obje
     return objects
 
 
-def _fetch_all(
-    client: Any, bucket: str, objects: Iterable[_Object], target: Path, say: Callable[[str], None]
-) -> None:
+def _fetch_all(client: Any, bucket: str, objects: Iterable[_Object], target: Path, say: Callable[[str], None]) -> None:
     objects = list(objects)
     stop = threading.Event()
 

@@ -68,7 +68,7 @@ def write_report(path: Path, data: ReportData) -> None:
     from jinja2 import Environment, StrictUndefined
 
     page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page.filters |= {"percent": _percent, "number": _number}
+    page.filters |= {"percent": _percent, "number": _number, "short": _short}
     template = page.from_string(Path(__file__).with_name("report.html.j2").read_text(encoding="utf-8"))
     write_text(path, template.render(_view(data)))
 
@@ -160,6 +160,14 @@ def _matrix(data: ReportData) -> list[list[dict[str, Any]]]:
     if not 0 < len(data.confusion) <= _LARGEST_MATRIX:
         return []
     return [[{"count": count, "share": count / max(sum(row), 1)} for count in row] for row in data.confusion]
+
+
+def _short(value: str) -> str:
+    """Return a hyperparameter's value with at most four significant digits; what is no number stays as it is."""
+    try:
+        return f"{float(value):.4g}"
+    except ValueError:
+        return value
 
 
 def _percent(value: float | None) -> str:

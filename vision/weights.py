@@ -51,9 +51,8 @@ def resnet50_weights(weights_uri: str | None) -> Weights:
         kept = {key: value for key, value in weights.state_dict.items() if not key.startswith("fc.")}
         return Weights(kept, weights.origin)
     raise WeightsError(
-        f"ResNet50's ImageNet weights cannot be had: {'; '.join(tried)}. Either put torchvision's file "
-        f"{RESNET50_URL} as {RESNET50_FILE} under {weights_uri or 'the weights/ prefix of the bucket or a folder'} "
-        "and name that place as weights URI, or run where download.pytorch.org can be reached"
+        f"ResNet50's ImageNet weights cannot be had ({'; '.join(tried)}). Either put {RESNET50_URL} as {RESNET50_FILE} "
+        f"under {weights_uri or 'the weights/ prefix of the bucket'}, or run where download.pytorch.org can be reached."
     )
 
 
@@ -113,7 +112,11 @@ def _from_s3(uri: str) -> Weights:
     place = f"s3://{parsed.netloc}/{key}"
     try:
         body: bytes = boto3.client("s3").get_object(Bucket=parsed.netloc, Key=key)["Body"].read()
-    except (BotoCoreError, ClientError) as error:
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            raise WeightsError(f"there is no {place}") from error
+        raise WeightsError(f"{place}: {error}") from error
+    except BotoCoreError as error:
         raise WeightsError(f"{place}: {error}") from error
     return Weights(_read(body, place), place)
 
@@ -126,8 +129,9 @@ def _from_cache_or_download(_: str | None) -> Weights:
     try:
         with urllib.request.urlopen(RESNET50_URL, timeout=CONNECT_SECONDS) as response:
             data: bytes = response.read()
-    except (OSError, urllib.error.URLError) as error:
-        raise WeightsError(f"{RESNET50_URL}: {error}") from error
+    except OSError as error:
+        cause = error.reason if isinstance(error, urllib.error.URLError) else error
+        raise WeightsError(f"{urlparse(RESNET50_URL).netloc} does not answer: {cause}") from error
     expected = name.removesuffix(".pth").rsplit("-", 1)[1]
     if not hashlib.sha256(data).hexdigest().startswith(expected):
         raise WeightsError(f"{RESNET50_URL}: what arrived ({len(data):,} bytes) does not have the sha256 {expected}...")

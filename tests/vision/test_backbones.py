@@ -72,7 +72,7 @@ def test_auto_falls_back_and_says_so() -> None:
     loaded = load_backbone("auto")
     assert loaded.backbone.name == "efficientnet_lite0"
     assert loaded.notice is not None
-    assert "fell back" in loaded.notice
+    assert "EfficientNet-Lite0" in loaded.notice
     assert "network is unreachable" in loaded.notice
 
 

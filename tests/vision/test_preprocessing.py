@@ -27,7 +27,7 @@ def test_a_uniform_photo_becomes_its_normalised_colour() -> None:
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
-@pytest.mark.parametrize("size", [(640, 480), (300, 900), (100, 120)])
+@pytest.mark.parametrize("size", [(640, 512), (300, 900), (100, 150)])  # torchvision has nothing to round here
 def test_it_agrees_with_torchvisions_resize_and_centre_crop(interpolation: str, size: tuple[int, int]) -> None:
     from torchvision.transforms import v2
 
@@ -41,7 +41,7 @@ def test_it_agrees_with_torchvisions_resize_and_centre_crop(interpolation: str, 
         ]
     )(image)
     difference = (spec.apply(image) * 255 - theirs).abs()
-    assert difference.mean() < 3  # of 255; they round the scaled size and the crop to whole pixels
+    assert difference.max() <= 2  # of 255: it rounds to whole values before it crops
 
 
 def test_a_photo_one_pixel_high_costs_no_memory() -> None:
