@@ -14,7 +14,14 @@ from botocore.validate import ParamValidator
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
 from tests.infra.machine import Task, TaskError
 
-SUMMARY = {"source": "toy", "fingerprint": "f1", "classes": 8, "counts": {"train": 1}, "left_out": 0, "converted": 0}
+SUMMARY = {
+    "source": "toy",
+    "fingerprint": "f1",
+    "classes": 8,
+    "counts": {"test": 10_000},
+    "left_out": 0,
+    "converted": 0,
+}
 NO_ENDPOINT = TaskError("SageMaker.SageMakerException", 'Could not find endpoint "x". (Service: SageMaker, 400)')
 _MODEL = botocore.session.Session().get_service_model("sagemaker")
 
@@ -24,6 +31,7 @@ class FakeAws:
 
     def __init__(self) -> None:
         self.objects: dict[str, Any] = {}
+        self.summary: dict[str, Any] = dict(SUMMARY)
         self.calls: list[str] = []
         self.requests: dict[str, list[Any]] = {}
         self.failures: dict[str, TaskError] = {}  # operation or job name's step -> how it fails
@@ -74,7 +82,7 @@ class FakeAws:
             raise self.failures[step]
         folder = f"{urlsplit(request['OutputDataConfig']['S3OutputPath']).path.strip('/')}/{name}/output"
         if step == "prepare":
-            self.objects[f"{folder}/model/summary.json"] = SUMMARY
+            self.objects[f"{folder}/model/summary.json"] = self.summary
         return {
             "TrainingJobName": name,
             "TrainingJobStatus": "Completed",
