@@ -19,12 +19,12 @@ class Prefix(StrEnum):
     DATASETS = "datasets"  # uploads of the console: datasets/<sha256>.zip
     WEIGHTS = "weights"  # pretrained backbones, <backbone>.pth, put there by whoever is offline
     PREPARED = "prepared"  # prepared/<job name>/output/model/: what prepare.py left
-    PREPARED_INDEX = "prepared-index"  # prepared-index/<source fingerprint>.json -> where it was left
+    PREPARED_INDEX = "prepared-index"  # prepared-index/<hash of source, seed and code>.json -> where it was left
     FEATURES = "features"
     TUNING = "tuning"  # tuning/<run id>/tuning.json, and below it the trials' artifacts
     MODELS = "models"  # models/<job name>/output/{model,output}.tar.gz
     CHECKPOINTS = "checkpoints"  # checkpoints/<run id>/
-    RESUME = "resume"  # resume/<key>.json: a tuned execution whose training has not succeeded yet
+    RESUME = "resume"  # resume/<hash of the input and the code>.json: tuned, but not trained to the end yet
     PRODUCTION = "production"  # production/model.json: what is being served, with its metrics
 
 
