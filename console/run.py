@@ -126,6 +126,8 @@ class Run:
         say()
         _show_photos(self._screen, content)
         say(f"Backbone {content['backbone']}, {content['classes']} classes, {content['best_hyperparameters']}")
+        if content["resumed"]:
+            say("Taken up where an earlier execution stopped: its hyperparameters, features and checkpoints were used.")
         if content["notice"]:
             say(str(content["notice"]))
         for name, words in (("valid_accuracy", "Validation accuracy"), ("test_accuracy", "Test accuracy")):
