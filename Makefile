@@ -28,14 +28,14 @@ $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(RUNTIME): requirements.txt pyproject.toml | $(VENV)/.made
+$(RUNTIME): requirements.txt constraints.txt pyproject.toml | $(VENV)/.made
 	@echo "Installing what Pedigree needs into $(VENV) (about 7 GB with PyTorch, some minutes)"
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	@touch $@
 
 $(CHECKS): requirements-dev.txt $(RUNTIME)
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
 $(NODE): package.json package-lock.json
