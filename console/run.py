@@ -25,6 +25,7 @@ from console.screen import Screen, duration, percent
 from console.stacks import Deployed, command, deployed
 from console.summary import Options
 from console.watch import Display, Watch, follow
+from console.words import best_line
 
 
 class Run:
@@ -125,7 +126,8 @@ class Run:
         say = self._screen.say
         say()
         _show_photos(self._screen, content)
-        say(f"Backbone {content['backbone']}, {content['classes']} classes, {content['best_hyperparameters']}")
+        best = best_line(content["best_hyperparameters"])
+        say(f"Backbone {content['backbone']}, {content['classes']} classes; {best}")
         if content["resumed"]:
             say("Taken up where an earlier execution stopped: its hyperparameters, features and checkpoints were used.")
         if content["notice"]:

@@ -44,10 +44,18 @@ def objective(trial: Trial) -> str:
 
 def trial_line(trial: Trial, planned: int | None) -> str:
     """Return one finished trial as a sentence."""
-    lr, batch_size, epochs = hyperparameters(trial)
     number = f"trial {trial.number} of {planned}" if planned else f"trial {trial.number}"
     result = f"{objective(trial)} validation accuracy" if trial.objective is not None else trial.status.lower()
-    return f"{number}: lr {lr}, batch size {batch_size}, {epochs} epochs: {result}"
+    return f"{number}: {_phrase(*hyperparameters(trial))}: {result}"
+
+
+def best_line(values: Mapping[str, object]) -> str:
+    """Return the best hyperparameters, keyed as in summary.json, as part of a sentence."""
+    return _phrase(learning_rate(str(values.get("lr"))), str(values.get("batch_size")), str(values.get("epochs")))
+
+
+def _phrase(lr: str, batch_size: str, epochs: str) -> str:
+    return f"lr {lr}, batch size {batch_size}, {epochs} epochs"
 
 
 def epoch_values(epoch: Epoch) -> list[str]:
