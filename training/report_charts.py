@@ -40,7 +40,7 @@ def learning_curve(history: Sequence[Epoch], what: str) -> str:
         axes.set_xlabel("epoch")
         axes.set_xticks(_whole(epochs))
         if what == "accuracy":
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+            axes.yaxis.set_major_formatter(_share)
         else:
             axes.set_ylim(bottom=0)
         axes.legend(frameon=False, loc="best")
@@ -79,7 +79,7 @@ def trials_by(name: str, trials: Sequence[Mapping[str, Any]], best: str) -> str:
             axes.minorticks_off()
         axes.margins(0.12)
         axes.set_xlabel(name.replace("$", r"\$"))
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.1%}")
+        axes.yaxis.set_major_formatter(_share)
         return _svg(figure, f"trials-{name}")
 
 
@@ -145,3 +145,8 @@ def _svg(figure: "Figure", prefix: str) -> str:
     for colour, variable in _VARIABLES.items():
         text = text.replace(colour, f"var(--{variable})")
     return text.replace("<svg ", '<svg aria-hidden="true" ', 1)
+
+
+def _share(value: float, _: float) -> str:
+    """Return an axis label that tells neighbouring ticks apart however close they are."""
+    return f"{value * 100:.4g}%"
