@@ -1,6 +1,5 @@
 """Training jobs: their operations, and the threads that run them."""
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from local_cloud.sagemaker.errors import ServiceError, in_use, validation
 from local_cloud.sagemaker.job_status import TERMINAL, Ending, JobControl, JobStatus, enter_stage, failed
 from local_cloud.sagemaker.listing import Listing
 from local_cloud.sagemaker.processes import end_orphans
+from local_cloud.sagemaker.running import RunningJobs
 from local_cloud.sagemaker.store import Kind, Record, Store, remove_folder
 from local_cloud.sagemaker.training_request import check_job, described
 from local_cloud.sagemaker.training_run import TrainingRun
@@ -41,8 +41,7 @@ class TrainingJobs:
         """Serve the records of ``store``."""
         self._config = config
         self._store = store
-        self._running: dict[str, tuple[JobControl, threading.Thread]] = {}
-        self._lock = threading.Lock()
+        self._running = RunningJobs("training job")
 
     def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob."""
@@ -67,20 +66,8 @@ class TrainingJobs:
             )
         control = JobControl()
         run = TrainingRun(self._config, JobStatus(self._store, name), control, environment or {})
-        thread = threading.Thread(target=self._run, args=(name, run), name=f"training job {name}", daemon=True)
-        with self._lock:
-            self._running[name] = (control, thread)
-            thread.start()
+        self._running.start(name, control, run.run)
         return arn
-
-    def _run(self, name: str, run: TrainingRun) -> None:
-        try:
-            run.run()
-        finally:
-            with self._lock:
-                # The name may have been deleted and used again in the meantime.
-                if self._running[name][1] is threading.current_thread():
-                    del self._running[name]
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeTrainingJob."""
@@ -101,8 +88,7 @@ class TrainingJobs:
 
     def end(self, name: str) -> bool:
         """Stop a job as StopTrainingJob does; False if it has ended already."""
-        with self._lock:
-            running = self._running.get(name)
+        running = self._running.get(name)
         if running is None:
             return False
         with self._store.edit(Kind.TRAINING_JOB, name) as record:
@@ -111,15 +97,14 @@ class TrainingJobs:
             if record.shown["TrainingJobStatus"] == "InProgress":
                 enter_stage(record.shown, "Stopping", "Stopping the training job")
                 record.shown["TrainingJobStatus"] = "Stopping"
-        running[0].end(Ending.STOPPED)
+        running.control.end(Ending.STOPPED)
         return True
 
     def join(self, name: str) -> None:
         """Wait until a job has ended."""
-        with self._lock:
-            running = self._running.get(name)
+        running = self._running.get(name)
         if running is not None:
-            running[1].join()
+            running.thread.join()
 
     def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DeleteTrainingJob."""
@@ -139,13 +124,12 @@ class TrainingJobs:
             ServiceError: the job is unknown, has ended, or does not run on spot instances.
         """
         job = self._get(name).shown
-        with self._lock:
-            running = self._running.get(name)
+        running = self._running.get(name)
         if running is None or job["TrainingJobStatus"] != "InProgress":
             raise validation(f"Training job {name} is in status {job['TrainingJobStatus']}: nothing to interrupt.")
         if not job.get("EnableManagedSpotTraining"):
             raise validation(f"Training job {name} does not use spot instances (EnableManagedSpotTraining).")
-        running[0].end(Ending.INTERRUPTED)
+        running.control.end(Ending.INTERRUPTED)
 
     def restore(self) -> None:
         """After a crash: end what is left of its processes, and fail the jobs that ran."""
@@ -159,8 +143,7 @@ class TrainingJobs:
 
     def shut_down(self) -> None:
         """End every job and wait for their threads."""
-        with self._lock:
-            running = list(self._running.values())
+        running = self._running.all()
         for control, _ in running:
             control.end(Ending.SHUTDOWN)
         for _, thread in running:

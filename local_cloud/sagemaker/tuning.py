@@ -8,6 +8,7 @@ from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import ServiceError, in_use, validation
 from local_cloud.sagemaker.job_status import TERMINAL, Ending, JobControl
 from local_cloud.sagemaker.listing import Listing
+from local_cloud.sagemaker.running import RunningJobs
 from local_cloud.sagemaker.search import parameters
 from local_cloud.sagemaker.store import Kind, Record, Store
 from local_cloud.sagemaker.training import TrainingJobs
@@ -49,8 +50,7 @@ class TuningJobs:
         self._config = config
         self._store = store
         self._jobs = jobs
-        self._running: dict[str, tuple[JobControl, threading.Thread]] = {}
-        self._lock = threading.Lock()
+        self._running = RunningJobs("tuning job")
 
     def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """CreateHyperParameterTuningJob."""
@@ -76,20 +76,8 @@ class TuningJobs:
             raise in_use(f"A hyperparameter tuning job with the name, {name}, already exists. Choose a different name.")
         control = JobControl()
         run = TuningRun(self._config, self._store, self._jobs, name, control)
-        thread = threading.Thread(target=self._run, args=(name, run), name=f"tuning job {name}", daemon=True)
-        with self._lock:
-            self._running[name] = (control, thread)
-            thread.start()
+        self._running.start(name, control, run.run)
         return {"HyperParameterTuningJobArn": arn}
-
-    def _run(self, name: str, run: TuningRun) -> None:
-        try:
-            run.run()
-        finally:
-            with self._lock:
-                # The name may have been deleted and used again in the meantime.
-                if self._running[name][1] is threading.current_thread():
-                    del self._running[name]
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeHyperParameterTuningJob."""
@@ -119,8 +107,7 @@ class TuningJobs:
         """StopHyperParameterTuningJob."""
         name = request["HyperParameterTuningJobName"]
         self._get(name)
-        with self._lock:
-            running = self._running.get(name)
+        running = self._running.get(name)
         with self._store.edit(Kind.TUNING_JOB, name) as record:
             status = record.shown[_STATUS]
             if status in TERMINAL or running is None:
@@ -128,7 +115,7 @@ class TuningJobs:
                     f"The request was rejected because the hyperparameter tuning job is in status {status}."
                 )
             record.shown |= {_STATUS: "Stopping", "LastModifiedTime": now()}
-        running[0].end(Ending.STOPPED)
+        running.control.end(Ending.STOPPED)
         return {}
 
     def delete(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -158,8 +145,7 @@ class TuningJobs:
 
     def end_all(self) -> list[threading.Thread]:
         """Start no more trials; return the threads to wait for once the trials have ended."""
-        with self._lock:
-            running = list(self._running.values())
+        running = self._running.all()
         for control, _ in running:
             control.end(Ending.SHUTDOWN)
         return [thread for _, thread in running]
