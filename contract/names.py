@@ -25,7 +25,9 @@ class Prefix(StrEnum):
     MODELS = "models"  # models/<job name>/output/{model,output}.tar.gz
     CHECKPOINTS = "checkpoints"  # checkpoints/<run id>/
     RESUME = "resume"  # resume/<hash of the input and the code>.json: tuned, but not trained to the end yet
-    PRODUCTION = "production"  # production/model.json: what is being served, with its metrics
+    PRODUCTION = "production"  # production/model.json: which registered model is being served
+    LOCKS = "locks"  # locks/deploy.json: which execution may change the endpoint
+    CAPTURES = "captures"  # what the endpoint was asked and answered, where the settings want that kept
 
 
 class Channel(StrEnum):
@@ -35,6 +37,9 @@ class Channel(StrEnum):
     FEATURES = "features"
     TUNING = "tuning"
     WEIGHTS = "weights"
+    # Where the network is isolated, and the container cannot fetch them itself:
+    CODE = "code"
+    SOURCE = "source"
 
 
 class PreparedFile(StrEnum):

@@ -82,18 +82,18 @@ class Flag:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few words."""
+    """One of a few words or numbers."""
 
-    choices: tuple[str, ...]
+    choices: tuple[str, ...] | tuple[int, ...]
 
     @property
     def allowed(self) -> str:
         """What is accepted."""
-        return f"one of {', '.join(self.choices)}"
+        return f"one of {', '.join(map(str, self.choices))}"
 
     def accepts(self, value: object) -> bool:
-        """Return whether ``value`` is one of them."""
-        return value in self.choices
+        """Return whether ``value`` is one of them; JSON's true and false are no numbers."""
+        return not isinstance(value, bool) and value in self.choices
 
 
 @dataclass(frozen=True)
