@@ -68,6 +68,9 @@ class PipelineStack(Stack):
             endpoint_name=front_door.endpoint_name,
             smoke_test=smoke_test.function.function_arn,
             api_url=api.url,
+            customer_key="",
+            rollback_alarms=(),
+            source_revision=source.revision,
         )
         pipeline = Pipeline(self, "Pipeline", facts=facts, bucket_arn=bucket.bucket_arn)
         CfnOutput(self, Output.STATE_MACHINE, value=pipeline.state_machine.state_machine_arn)

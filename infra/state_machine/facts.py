@@ -24,6 +24,9 @@ class Facts:
     endpoint_name: str
     smoke_test: str  # function ARN
     api_url: str
+    customer_key: str  # ARN of the stage's KMS key; empty where AWS's own keys encrypt
+    rollback_alarms: tuple[str, ...]  # names of the alarms that put an endpoint's old model back
+    source_revision: str  # the commit that last changed the code of the source bundle, or a hash of it
 
     def uri(self, prefix: Prefix | str) -> str:
         """Return the s3 URI of a prefix, without a slash at its end."""

@@ -33,6 +33,9 @@ def facts_of(settings: Settings) -> Facts:
         endpoint_name=settings.prefix,
         smoke_test="arn:aws:lambda:us-east-1:123456789012:function:smoke",
         api_url="https://api.example.com/v1",
+        customer_key="arn:aws:kms:us-east-1:123456789012:key/0123" if settings.customer_key else "",
+        rollback_alarms=("pedigree-dev-endpoint-errors", "pedigree-dev-endpoint-latency"),
+        source_revision="0123abc",
     )
 
 
