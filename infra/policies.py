@@ -1,11 +1,15 @@
 """IAM written out: every statement names its actions, resources and reason to be."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
+
+# Statement id -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes every other
+# statement in turn and wants to see a run fail. One that stands here and is missed by a run after all is refused, too.
+UNPROVEN: Final[Mapping[str, str]] = {}
 
 
 def allow(
@@ -57,9 +61,11 @@ def arn(scope: Construct, service: str, resource: str, name: str, *, separator: 
 
 
 def read_write(
-    bucket_arn: str, *, read: Sequence[str], write: Sequence[str] = (), sid: str = ""
+    bucket_arn: str, *, read: Sequence[str], write: Sequence[str] = (), sid: str = "", key_arn: str = ""
 ) -> list[iam.PolicyStatement]:
     """Return what allows reading and writing objects below prefixes, and being told that one is not there.
+
+    ``key_arn`` is the KMS key that encrypts the bucket; empty where that is one of S3's own, which ask no permission.
 
     Listing is not limited to prefixes: S3 answers a missing key with AccessDenied, not NoSuchKey, to those who may not
     list the bucket, and a GetObject request carries no prefix that a condition could look at.
@@ -70,4 +76,9 @@ def read_write(
     ]
     if write:
         statements.append(allow(["s3:PutObject"], [f"{bucket_arn}/{each}" for each in write], sid=f"{sid}Write"))
+    if key_arn:
+        # Readers decrypt; writers want a data key, and decrypt too where an upload has several parts.
+        statements.append(allow(["kms:Decrypt"], [key_arn], sid=f"{sid}Decrypt"))
+    if key_arn and write:
+        statements.append(allow(["kms:GenerateDataKey"], [key_arn], sid=f"{sid}Encrypt"))
     return statements
