@@ -11,6 +11,14 @@ from constructs import Construct
 # statement in turn and wants to see a run fail. One that stands here and is missed by a run after all is refused, too.
 UNPROVEN: Final[Mapping[str, str]] = {}
 
+# The only actions that any statement may allow on "*", each with the reason why no smaller resource can be named.
+ON_EVERYTHING: Final[Mapping[str, str]] = {
+    "cloudwatch:PutMetricData": "has no resource-level permission; a condition on the namespace limits it",
+    "ecr:GetAuthorizationToken": "has no resource-level permission; the token opens what the role may pull or push",
+    "xray:PutTelemetryRecords": "has no resource-level permission; a trace belongs to no resource",
+    "xray:PutTraceSegments": "has no resource-level permission; a trace belongs to no resource",
+}
+
 
 def allow(
     actions: Sequence[str],
