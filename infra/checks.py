@@ -1,12 +1,13 @@
 """What a settings value may be, declared beside the field and explained when it is not."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final, Protocol, TypeVar, cast
 
 T = TypeVar("T")
 _CHECK: Final = "check"
+_MEANING: Final = "meaning"
 
 
 class Check(Protocol):
@@ -140,9 +141,43 @@ class Unset:
         return value is None or self.check.accepts(value)
 
 
-def checked(default: T, check: Check) -> T:
-    """Declare a dataclass field with its default and what else it may be."""
-    return field(default=default, metadata={_CHECK: check})
+def checked(default: T, check: Check, meaning: str) -> T:
+    """Declare a dataclass field with its default, what else it may be, and what it means in words."""
+    return field(default=default, metadata={_CHECK: check, _MEANING: meaning})
+
+
+def section(default: T, meaning: str = "") -> T:
+    """Declare a dataclass field that holds other settings; without a meaning, its class's docstring says it."""
+    return field(default=default, metadata={_MEANING: meaning or _first_line(type(default))})
+
+
+def _first_line(section_type: type) -> str:
+    return (section_type.__doc__ or "").partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One key of the settings, or one section of them, as a person reads about it."""
+
+    key: str  # as in cdk.json below a stage: endpoint.rollout.traffic
+    meaning: str
+    default: object
+    allowed: str  # empty for a section
+
+    @property
+    def is_section(self) -> bool:
+        """Whether other keys stand below it."""
+        return not self.allowed
+
+
+def explain(settings: object, above: str = "") -> Iterator[Explained]:
+    """Yield every key of a settings dataclass with its value there, sections before what they hold."""
+    for each in fields(cast(Any, settings)):
+        key, value = f"{above}{each.name}", getattr(settings, each.name)
+        check = each.metadata.get(_CHECK)
+        yield Explained(key, each.metadata[_MEANING], value, check.allowed if check is not None else "")
+        if check is None:
+            yield from explain(value, f"{key}.")
 
 
 def verify(settings: object) -> None:

@@ -1,0 +1,30 @@
+"""One typed object for everything that differs between stages; a wrong value cannot be built."""
+
+from infra.settings.data import BACKBONES, UDACITY_DOGS, Defaults, Gate
+from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
+from infra.settings.jobs import Job, Jobs, Retry, Tuning
+from infra.settings.stage import MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
+from infra.settings.surroundings import Api, Network, Reaper, Watch
+
+__all__ = [
+    "BACKBONES",
+    "MAX_STAGE_NAME",
+    "RUN_ID_LENGTH",
+    "UDACITY_DOGS",
+    "Api",
+    "Defaults",
+    "Endpoint",
+    "Gate",
+    "Job",
+    "Jobs",
+    "Network",
+    "Night",
+    "Reaper",
+    "Retry",
+    "Rollout",
+    "Scaling",
+    "Settings",
+    "Tuning",
+    "Watch",
+    "load_settings",
+]

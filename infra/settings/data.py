@@ -1,0 +1,52 @@
+"""What is trained from what, and how good it must be."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from infra.checks import Fraction, OneOf, Text, Unset, WholeNumber, checked, verify
+from infra.settings.texts import PLAIN
+
+BACKBONES: Final = ("auto", "resnet50", "efficientnet_lite0")
+UDACITY_DOGS: Final = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-project/dogImages.zip"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a model must reach before it is deployed, in test accuracy."""
+
+    minimum_accuracy: float = checked(0.6, Fraction(), "The floor.")
+    maximum_drop: float = checked(
+        0.02,
+        Fraction(),
+        "How far below the model in production, compared only when both were tested on the same data; on few test "
+        "photos, where chance alone makes larger differences, more is allowed.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what is no accuracy."""
+        verify(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What an execution uses where its input says nothing."""
+
+    source: str = checked(
+        UDACITY_DOGS, Text(PLAIN, '"toy", https://...zip or s3://bucket/prefix'), "Where the photos come from."
+    )
+    backbone: str = checked(
+        "auto", OneOf(BACKBONES), "auto: ResNet50, or EfficientNet-Lite0 where its weights cannot be had."
+    )
+    # 100: what one ListTrainingJobsForHyperParameterTuningJob call returns.
+    trials: int = checked(10, WholeNumber(1, 100), "How many hyperparameter settings are tried.")
+    parallel_trials: int = checked(2, WholeNumber(1, 100), "How many of them at a time.")
+    epochs: int | None = checked(
+        None,
+        Unset(WholeNumber(0, 1000)),
+        "Epochs of the fine-tuning; null: as many as the tuner found best for the head, 0: the backbone stays frozen.",
+    )
+    seed: int = checked(42, WholeNumber(0, 2**31 - 1), "Draws everything random.")
+
+    def __post_init__(self) -> None:
+        """Refuse values that the jobs would refuse."""
+        verify(self)

@@ -1,0 +1,85 @@
+"""The jobs: where they run, for how long, and how often they are tried."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from infra.checks import Flag, SettingsError, WholeNumber, checked, section, verify
+from infra.settings.texts import INSTANCE_TYPE, is_gpu
+
+_DAYS_5: Final = 5 * 24 * 3600  # SageMaker's own limit on a training job's run time
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """Where one kind of job runs, and for how long at most."""
+
+    instance_type: str = checked(
+        "ml.m5.large", INSTANCE_TYPE, "What the job runs on; ml.g... and ml.p... take the image with CUDA."
+    )
+    volume_gb: int = checked(30, WholeNumber(1, 16_384), "The disk beside it, in GB.")
+    max_runtime_seconds: int = checked(3600, WholeNumber(60, _DAYS_5), "SageMaker stops the job after so long.")
+    spot: bool = checked(
+        False, Flag(), "On spare capacity, cheaper and interrupted now and then; checkpoints let it go on."
+    )
+    # SageMaker wants MaxWaitTimeInSeconds >= MaxRuntimeInSeconds: as an addition it cannot be wrong.
+    spot_wait_seconds: int = checked(
+        3600, WholeNumber(0, _DAYS_5), "How long to wait for spare capacity, on top of the run time."
+    )
+    keep_alive_seconds: int = checked(
+        0,
+        WholeNumber(0, 3600),
+        "A warm pool: how long the instance waits, at its full price, for the next such job; 0: not at all.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that SageMaker would refuse."""
+        verify(self)
+        if self.spot and self.keep_alive_seconds:
+            raise SettingsError("keep_alive_seconds", self.keep_alive_seconds, "0, since spot instances are not kept,")
+
+    @property
+    def gpu(self) -> bool:
+        """Whether the job needs the image with CUDA."""
+        return is_gpu(self.instance_type)
+
+
+_GPU_JOB: Final = Job(instance_type="ml.g4dn.xlarge", volume_gb=50, max_runtime_seconds=4 * 3600, spot=True)
+_PREPARE_JOB: Final = Job(volume_gb=50)
+_TRIAL: Final = Job()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """One entry per job of the pipeline."""
+
+    prepare: Job = section(_PREPARE_JOB, "Fetches the photos, checks each, makes them all alike.")
+    extract: Job = section(_GPU_JOB, "One pass of the backbone over all photos.")
+    tune: Job = section(_TRIAL, "One trial of the tuning.")
+    train: Job = section(_GPU_JOB, "The final training.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retry:
+    """How often a job is tried again that found no capacity or met an internal error of AWS; never a failed script."""
+
+    attempts: int = checked(3, WholeNumber(0, 9), "How many more times.")
+    wait_seconds: int = checked(
+        300, WholeNumber(1, 3600), "How long to wait before the first; doubled from one attempt to the next."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that Step Functions would refuse."""
+        verify(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuning:
+    """How the hyperparameters are searched; how many trials stands with the defaults of an execution."""
+
+    early_stopping: bool = checked(
+        True, Flag(), "SageMaker ends a trial whose objective, epoch by epoch, stays below the median of the others."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that the tuner would refuse."""
+        verify(self)
