@@ -15,8 +15,13 @@ _NAMED: Final = (
     ("EndpointName", "endpoint"),
     ("EndpointConfigName", "endpoint-config"),
     ("ModelName", "model"),
+    ("ModelPackageArn", "model-package"),
+    ("ModelPackageName", "model-package"),
+    ("ModelPackageGroupName", "model-package-group"),
 )
-_BOTH: Final = ("CreateEndpoint", "UpdateEndpoint")
+# List operations on what belongs to a resource, which is the one to be checked.
+_LISTED_WITHIN: Final = ("ListTrainingJobsForHyperParameterTuningJob", "ListModelPackages")
+_BOTH: Final = ("CreateEndpoint", "UpdateEndpoint", "CreateModelPackage")
 _PASS_ROLE: Final = ("CreateTrainingJob", "CreateHyperParameterTuningJob", "CreateModel")
 
 
@@ -41,7 +46,7 @@ def checks(target: str, path: str, body: bytes, region: str, account: str) -> li
     """
 
     def arn(kind: str, name: str) -> str:
-        return f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
+        return name if name.startswith("arn:") else f"arn:aws:sagemaker:{region}:{account}:{kind}/{name}"
 
     parts = [unquote(part) for part in path.split("/") if part]
     if not target and parts[:1] == ["endpoints"] and len(parts) > 1:
@@ -49,12 +54,17 @@ def checks(target: str, path: str, body: bytes, region: str, account: str) -> li
     operation = target.rpartition(".")[2]
     action = f"sagemaker:{operation}"
     request = _json_object(body)
-    if operation.startswith("List") and operation != "ListTrainingJobsForHyperParameterTuningJob":
+    if operation.startswith("List") and operation not in _LISTED_WITHIN:
         return [Check(action, str(request.get("ResourceArn", "*")))]
     if isinstance(request.get("ResourceArn"), str):
         return [Check(action, request["ResourceArn"])]
     resources = [arn(kind, request[member]) for member, kind in _NAMED if isinstance(request.get(member), str)]
+    if operation == "CreateModelPackage" and resources:
+        # Its number is not known yet: a statement must cover every version of the group.
+        resources.append(arn("model-package", f"{resources[0].rpartition('/')[2]}/*"))
     found = [Check(action, resource) for resource in (resources if operation in _BOTH else resources[:1])]
+    if operation.startswith("Create") and request.get("Tags") and resources:
+        found.append(Check("sagemaker:AddTags", resources[0]))
     if operation in _PASS_ROLE:
         found += [
             Check("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}) for role in _roles(request)

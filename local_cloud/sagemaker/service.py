@@ -7,6 +7,7 @@ from local_cloud.sagemaker.config import LogStream, S3Client, ServiceConfig
 from local_cloud.sagemaker.endpoints import Endpoints
 from local_cloud.sagemaker.errors import ServiceError, unknown_operation
 from local_cloud.sagemaker.hosting import EndpointConfigs, Models
+from local_cloud.sagemaker.registry import ModelRegistry
 from local_cloud.sagemaker.runtime import Answer, Runtime
 from local_cloud.sagemaker.store import Kind, Store
 from local_cloud.sagemaker.tags import Tags
@@ -23,6 +24,7 @@ _DELETIONS = {
     "DeleteModel": (Kind.MODEL, "ModelName"),
     "DeleteEndpointConfig": (Kind.ENDPOINT_CONFIG, "EndpointConfigName"),
     "DeleteEndpoint": (Kind.ENDPOINT, "EndpointName"),
+    "DeleteModelPackageGroup": (Kind.MODEL_PACKAGE_GROUP, "ModelPackageGroupName"),
 }
 
 
@@ -37,6 +39,7 @@ class SageMakerService:
         self._tuning = TuningJobs(config, self._store, self._jobs)
         self._models = Models(config, self._store)
         self._configs = EndpointConfigs(config, self._store)
+        self._registry = ModelRegistry(config, self._store)
         self._endpoints = Endpoints(config, self._store)
         self._runtime = Runtime(config, self._endpoints)
         self._tags = Tags(self._store)
@@ -114,7 +117,7 @@ class SageMakerService:
 
     def _table(self) -> dict[str, Operation]:
         jobs, tuning, models = self._jobs, self._tuning, self._models
-        configs, endpoints, tags = self._configs, self._endpoints, self._tags
+        configs, endpoints, tags, registry = self._configs, self._endpoints, self._tags, self._registry
         return {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -140,6 +143,15 @@ class SageMakerService:
             "UpdateEndpoint": endpoints.update,
             "DeleteEndpoint": endpoints.delete,
             "ListEndpoints": endpoints.list_endpoints,
+            "CreateModelPackageGroup": registry.create_group,
+            "DescribeModelPackageGroup": registry.describe_group,
+            "ListModelPackageGroups": registry.list_groups,
+            "DeleteModelPackageGroup": registry.delete_group,
+            "CreateModelPackage": registry.create,
+            "DescribeModelPackage": registry.describe,
+            "UpdateModelPackage": registry.update,
+            "ListModelPackages": registry.list_packages,
+            "DeleteModelPackage": registry.delete,
             "AddTags": tags.add,
             "ListTags": tags.list_tags,
             "DeleteTags": tags.delete,

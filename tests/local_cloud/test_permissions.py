@@ -34,6 +34,31 @@ def test_the_trials_of_a_tuning_job_are_listed_under_the_tuning_job() -> None:
     assert found[0].resource == f"{_ARN}:hyper-parameter-tuning-job/a"
 
 
+def test_a_model_package_is_registered_in_its_group() -> None:
+    found = _checks("CreateModelPackage", ModelPackageGroupName="a", InferenceSpecification={"Containers": []})
+    assert found == [
+        Check("sagemaker:CreateModelPackage", f"{_ARN}:model-package-group/a"),
+        Check("sagemaker:CreateModelPackage", f"{_ARN}:model-package/a/*"),
+    ]
+
+
+def test_a_model_package_is_named_by_its_arn() -> None:
+    for operation, member in (("DescribeModelPackage", "ModelPackageName"), ("UpdateModelPackage", "ModelPackageArn")):
+        arn = f"{_ARN}:model-package/a/3"
+        assert _checks(operation, **{member: arn}) == [Check(f"sagemaker:{operation}", arn)]
+
+
+def test_the_packages_of_a_group_are_listed_under_the_group() -> None:
+    assert _checks("ListModelPackages", ModelPackageGroupName="a")[0].resource == f"{_ARN}:model-package-group/a"
+    assert _checks("ListModelPackages")[0].resource == "*"
+
+
+def test_tags_on_creation_need_a_permission_of_their_own() -> None:
+    found = _checks("CreateEndpointConfig", EndpointConfigName="a", Tags=[{"Key": "k", "Value": "v"}])
+    assert found[1] == Check("sagemaker:AddTags", f"{_ARN}:endpoint-config/a")
+    assert len(_checks("CreateEndpointConfig", EndpointConfigName="a", Tags=[])) == 1
+
+
 def test_a_list_is_of_everything() -> None:
     assert _checks("ListTrainingJobs", NameContains="a")[0].resource == "*"
 
