@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from contract.names import MAX_TUNING_JOB_NAME
-from infra.checks import SettingsError
+from infra.checks import SettingsError, explain
 from infra.settings import MAX_STAGE_NAME, RUN_ID_LENGTH, Job, Settings, load_settings
 
 
@@ -47,6 +47,43 @@ def test_what_a_stage_does_not_say_comes_from_the_defaults() -> None:
         ({"source_buckets": ["Bad_Bucket"]}, "stages.dev.source_buckets: ('Bad_Bucket',) given, a list, each item"),
         ({"api": {"url_template": "localhost"}}, "an http(s) URL with {api_id}"),
         ([], "stages.dev: [] given, an object expected"),
+        (
+            {"jobs": {"tune": {"spot": True, "keep_alive_seconds": 60}}},
+            "stages.dev.jobs.tune.keep_alive_seconds: 60 given, 0, since spot instances are not kept, expected",
+        ),
+        ({"retry": {"attempts": 10}}, "stages.dev.retry.attempts: 10 given, a whole number from 0 to 9 expected"),
+        ({"tuning": {"early_stopping": "Auto"}}, "stages.dev.tuning.early_stopping: 'Auto' given, true or false"),
+        (
+            {"endpoint": {"rollout": {"traffic": "canary"}}},
+            "stages.dev.endpoint.rollout.traffic: 'canary' given, all_at_once, since a canary takes 2 or more",
+        ),
+        ({"endpoint": {"rollout": {"traffic": "linear"}}}, "one of all_at_once, canary expected"),
+        ({"endpoint": {"rollout": {"canary_percent": 51}}}, "a whole number from 1 to 50 expected"),
+        ({"endpoint": {"rollout": {"bake_seconds": 3601}}}, "a whole number from 0 to 3600 expected"),
+        (
+            {"endpoint": {"instances": 3, "scaling": {"maximum_instances": 2}}},
+            "stages.dev.endpoint.scaling.maximum_instances: 2 given, null or at least 3 (instances) expected",
+        ),
+        (
+            {"endpoint": {"scaling": {"night": {"begins": "22:00"}}}},
+            "stages.dev.endpoint.scaling.night.begins: '22:00' given, null, unless maximum_instances is set, expected",
+        ),
+        (
+            {"endpoint": {"scaling": {"maximum_instances": 2, "night": {"begins": "24:00"}}}},
+            "stages.dev.endpoint.scaling.night.begins: '24:00' given, null or a time of day such as 22:30 expected",
+        ),
+        ({"endpoint": {"capture_percent": 101}}, "a whole number from 0 to 100 expected"),
+        (
+            {"network": {"subnets": ["subnet-0a1b2c3d"]}},
+            "stages.dev.network.security_groups: () given, subnets and security groups together, or neither of them,",
+        ),
+        ({"network": {"subnets": ["vpc-0a1b2c3d"], "security_groups": []}}, "a list, each item a subnet's id"),
+        ({"reaper": {"idle_hours": 0}}, "stages.dev.reaper.idle_hours: 0 given, null or a whole number from 1 to 720"),
+        ({"watch": {"log_days": 31}}, "stages.dev.watch.log_days: 31 given, one of 1, 3, 5, 7, 14, 30, 60, 90"),
+        ({"watch": {"log_days": True}}, "stages.dev.watch.log_days: True given, one of 1, 3, 5"),
+        ({"watch": {"email": "nobody"}}, "stages.dev.watch.email: 'nobody' given, null or an e-mail address expected"),
+        ({"debugger": "aws"}, "stages.dev.debugger: 'aws' given, one of own, managed expected"),
+        ({"customer_key": "alias/mine"}, "stages.dev.customer_key: 'alias/mine' given, true or false expected"),
     ],
 )
 def test_a_wrong_value_is_refused_with_its_key_and_what_is_allowed(given: object, message: str) -> None:
@@ -85,3 +122,21 @@ def test_the_instance_type_decides_over_the_image(instance_type: str, gpu: bool)
 
 def test_a_list_in_json_becomes_a_tuple_so_that_settings_stay_frozen() -> None:
     assert load_settings({"dev": {"source_buckets": ["photos"]}}, "dev").source_buckets == ("photos",)
+
+
+def test_every_setting_and_section_says_what_it_means() -> None:
+    silent = [each.key for each in explain(Settings()) if not each.meaning.endswith((".", ".)"))]
+    assert not silent
+
+
+def test_a_section_explains_itself_with_its_docstring_unless_its_place_says_more() -> None:
+    meanings = {each.key: each.meaning for each in explain(Settings())}
+    assert meanings["gate"] == "What a model must reach before it is deployed, in test accuracy."
+    assert meanings["jobs.tune"] == "One trial of the tuning."
+
+
+def test_explaining_shows_the_values_of_the_stage_at_hand() -> None:
+    given = {"jobs": {"train": {"volume_gb": 99}}}
+    values = {each.key: each.default for each in explain(load_settings({"dev": given}, "dev"))}
+    assert values["jobs.train.volume_gb"] == 99
+    assert values["jobs.extract.volume_gb"] == 50
