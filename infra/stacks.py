@@ -3,7 +3,6 @@
 from typing import Final
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
-from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from contract.names import Output, stack_name
@@ -26,7 +25,8 @@ class DataStack(Stack):
 
     def __init__(self, scope: Construct, *, settings: Settings) -> None:
         super().__init__(scope, stack_name(settings.stage, Part.DATA))
-        self.bucket = DataBucket(self, "Data", removal=_REMOVAL[settings.removal]).bucket
+        data = DataBucket(self, "Data", settings=settings)
+        self.bucket, self.key = data.bucket, data.key
         CfnOutput(self, Output.BUCKET, value=self.bucket.bucket_name)
 
 
@@ -48,8 +48,9 @@ class FrontDoorStack(Stack):
 class PipelineStack(Stack):
     """What makes a model and puts it into service."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, bucket: s3.IBucket, front_door: FrontDoorStack) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, data: DataStack, front_door: FrontDoorStack) -> None:
         super().__init__(scope, stack_name(settings.stage, Part.PIPELINE))
+        bucket = data.bucket
         source = SourceBundle(self, "Source")
         images = Images(self, "Images", settings=settings, removal=_REMOVAL[settings.removal])
         roles = SageMakerRoles(
@@ -68,7 +69,7 @@ class PipelineStack(Stack):
             endpoint_name=front_door.endpoint_name,
             smoke_test=smoke_test.function.function_arn,
             api_url=api.url,
-            customer_key="",
+            customer_key=data.key.key_arn if data.key is not None else "",
             rollback_alarms=(),
             source_revision=source.revision,
         )
@@ -80,5 +81,5 @@ def build_stage(scope: Construct, settings: Settings) -> tuple[DataStack, FrontD
     """Add the stacks of one stage to an app."""
     data = DataStack(scope, settings=settings)
     front_door = FrontDoorStack(scope, settings=settings)
-    pipeline = PipelineStack(scope, settings=settings, bucket=data.bucket, front_door=front_door)
+    pipeline = PipelineStack(scope, settings=settings, data=data, front_door=front_door)
     return data, front_door, pipeline

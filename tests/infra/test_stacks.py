@@ -14,8 +14,8 @@ from infra.policies import ON_EVERYTHING
 from infra.settings import Settings
 
 Templates = dict[str, Any]
-# What the image build's provider framework and the emptying of the bucket bring along; their policies are CDK's.
-_CDK_OWNED = re.compile(r"ImagesBuildProvider|CustomS3AutoDeleteObjects")
+# What the image build's provider framework brings along; its policies are CDK's.
+_CDK_OWNED = re.compile(r"ImagesBuildProvider")
 
 
 def resources(templates: Templates, kind: str) -> dict[str, Any]:
@@ -52,40 +52,6 @@ def test_every_output_of_the_contract_stands_in_one_stack(templates: Templates) 
     names = [name for template in templates.values() for name in template.get("Outputs", {})]
     for output in Output:
         assert names.count(str(output)) == 1, output
-
-
-def test_the_bucket_is_private_encrypted_and_versioned(templates: Templates) -> None:
-    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
-    properties = bucket["Properties"]
-    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
-    assert len(properties["PublicAccessBlockConfiguration"]) == 4
-    assert properties["BucketEncryption"]
-    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
-
-
-def test_the_bucket_refuses_plain_http_and_old_tls(templates: Templates) -> None:
-    ((_, policy),) = resources(templates, "AWS::S3::BucketPolicy").items()
-    conditions = [
-        statement["Condition"]
-        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
-        if statement["Effect"] == "Deny" and statement["Principal"] == {"AWS": "*"}
-    ]
-    assert {"Bool": {"aws:SecureTransport": "false"}} in conditions
-    assert {"NumericLessThan": {"s3:TlsVersion": 1.2}} in conditions
-
-
-def test_what_can_be_computed_again_expires_and_resume_records_expire_first(templates: Templates) -> None:
-    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
-    rules = bucket["Properties"]["LifecycleConfiguration"]["Rules"]
-    days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
-    assert days.keys() == {"features/", "checkpoints/", "resume/"}
-    assert days["resume/"] < min(days["features/"], days["checkpoints/"])
-
-
-def test_the_bucket_outlives_its_stack_where_the_settings_say_so(templates: Templates, settings: Settings) -> None:
-    ((_, bucket),) = resources(templates, "AWS::S3::Bucket").items()
-    assert bucket["DeletionPolicy"] == {"retain": "Retain", "destroy": "Delete"}[settings.removal]
-    assert bool(resources(templates, "Custom::S3AutoDeleteObjects")) is (settings.removal == "destroy")
 
 
 def test_no_action_is_a_wildcard(templates: Templates) -> None:
