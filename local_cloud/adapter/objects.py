@@ -1,0 +1,132 @@
+"""What S3 asks of a caller besides the permission that a request is named after: keys, and whether a key exists."""
+
+import contextvars
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from local_cloud.settings import ACCOUNT
+
+Checks = list[tuple[str, str]]
+
+_ENCRYPTION: Final = "x-amz-server-side-encryption"
+_KEY_ID: Final = f"{_ENCRYPTION}-aws-kms-key-id"
+_READS: Final = {"GetObject": "s3:ListBucket", "GetObjectVersion": "s3:ListBucketVersions"}
+# The object whose key is asked for: S3 hands KMS its ARN as encryption context.
+_object: contextvars.ContextVar[str] = contextvars.ContextVar("object", default="")
+
+
+def install() -> None:
+    """Have S3 check, as on AWS, the KMS key of what is written or read, and the right to know that a key is missing."""
+    from ministack.core import iam_actions
+
+    plain: Callable[..., Checks] = iam_actions.s3_additional_checks
+
+    @functools.wraps(plain)
+    def s3_additional_checks(
+        method: str, path: str, headers: Mapping[str, str], body: bytes, query_params: Mapping[str, Any]
+    ) -> Checks:
+        found = plain(method, path, headers, body, query_params)
+        bucket, _, key = path.lstrip("/").partition("/")
+        if key:
+            _object.set(f"arn:aws:s3:::{bucket}/{key}")
+            action = iam_actions._s3_action(method, path, query_params) or ""
+            found += _conditional(action, method, headers) + _hidden(action, bucket, key, query_params)
+            found += _keys(action, method, headers, bucket, key, query_params)
+        return found
+
+    iam_actions.s3_additional_checks = s3_additional_checks
+
+
+def key_context(region: str) -> dict[str, str]:
+    """Return the condition keys with which S3 asks for a key on behalf of a caller."""
+    return {
+        "kms:ViaService": f"s3.{region}.amazonaws.com",
+        "kms:CallerAccount": ACCOUNT,
+        "kms:EncryptionContext:aws:s3:arn": _object.get(),
+    }
+
+
+def _conditional(action: str, method: str, headers: Mapping[str, str]) -> Checks:
+    """To compare an object's ETag is to read the object (S3 user guide, conditional requests)."""
+    etag = headers.get("if-match", "*").strip()
+    if method in ("PUT", "POST", "DELETE") and action in ("PutObject", "DeleteObject") and etag != "*":
+        return [("s3:GetObject", _object.get())]
+    return []
+
+
+def _hidden(action: str, bucket_name: str, key: str, query: Mapping[str, Any]) -> Checks:
+    """Only who may list a bucket learns that an object is not there; others are refused (API reference, GetObject)."""
+    from ministack.services import s3
+
+    bucket = s3._buckets.get(bucket_name)
+    if action not in _READS or bucket is None or _stored(bucket, bucket_name, key, query) is not None:
+        return []
+    return [(_READS[action], f"arn:aws:s3:::{bucket_name}")]
+
+
+def _keys(
+    action: str, method: str, headers: Mapping[str, str], bucket_name: str, key: str, query: Mapping[str, Any]
+) -> Checks:
+    """Return the KMS permissions: a write takes a data key, a read takes decryption, an upload in parts takes both."""
+    from ministack.services import s3
+
+    bucket = s3._buckets.get(bucket_name)
+    if bucket is None:
+        return []
+    if action == "PutObject":
+        return _write_keys(method, headers, bucket_name, query)
+    checksum = headers.get("x-amz-checksum-mode", "").upper() == "ENABLED"
+    if action in _READS and (method == "GET" or checksum):
+        return _permission("kms:Decrypt", _encryption(_stored(bucket, bucket_name, key, query)))
+    return []
+
+
+def _write_keys(method: str, headers: Mapping[str, str], bucket_name: str, query: Mapping[str, Any]) -> Checks:
+    from ministack.core import iam_actions
+    from ministack.services import s3
+
+    upload_id = iam_actions._query_param(query, "uploadId")
+    if upload_id:
+        encryption = _encryption(s3._multipart_uploads.get(upload_id))
+        found = _permission("kms:Decrypt", encryption)
+        return found + (_permission("kms:GenerateDataKey", encryption) if method == "PUT" else [])
+    encryption, _ = s3._resolve_sse_write_headers(headers, bucket_name)
+    found = _permission("kms:GenerateDataKey", encryption or {})
+    source = iam_actions._s3_source_object(headers)
+    if source is not None:
+        of_bucket, _, of_key = source[0].removeprefix("arn:aws:s3:::").partition("/")
+        bucket = s3._buckets.get(of_bucket) or {"objects": {}}
+        version = {"versionId": source[1]} if source[1] else {}
+        found += _permission("kms:Decrypt", _encryption(_stored(bucket, of_bucket, of_key, version)))
+    return found
+
+
+def _stored(bucket: Mapping[str, Any], bucket_name: str, key: str, query: Mapping[str, Any]) -> Any:
+    """Return MiniStack's record of the object, or of the version of it, that a request names; None for neither."""
+    from ministack.core import iam_actions
+    from ministack.services import s3
+
+    version = iam_actions._query_param(query, "versionId")
+    current = bucket["objects"].get(key)
+    if not version or (current is not None and current.get("version_id") == version):
+        return current
+    versions = s3._object_versions.get((bucket_name, key)) or []
+    found = next((each for each in versions if each["version_id"] == version), None)
+    return found and s3._object_record_from_version(found)
+
+
+def _encryption(record: Mapping[str, Any] | None) -> Mapping[str, str]:
+    found: Mapping[str, str] = (record or {}).get("preserved_headers", {})
+    return found
+
+
+def _permission(action: str, encryption: Mapping[str, str]) -> Checks:
+    """Return the permission on the key that an object is encrypted with; none where S3's own key does it."""
+    from ministack.services import kms
+
+    named = encryption.get(_KEY_ID)
+    if encryption.get(_ENCRYPTION) != "aws:kms" or not named:
+        return []
+    key = kms._resolve_key(named)
+    return [(action, str(key["Arn"] if key else named))]
