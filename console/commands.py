@@ -12,6 +12,7 @@ import typer
 from console import aws, environment, laptop, prediction, results, status, summary, teardown
 from console.aws import Aws
 from console.cloud import Cloud
+from console.cost import show as cost_page
 from console.deployment import Deployment
 from console.errors import ConsoleError
 from console.laptop import Laptop
@@ -221,6 +222,26 @@ def report(
 
 
 @app.command()
+def cost(
+    context: typer.Context,
+    trials: Annotated[
+        int | None, typer.Option(min=1, max=100, help="If not given, as many as the settings say.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+) -> None:
+    """Estimate what the first deployment, a run and an idle month cost on AWS with a stage's settings.
+
+    From the dated prices in prices.json; no credentials are needed.
+    """
+    console: Console = context.obj
+    stage = _aws_stage(console)
+    if as_json:
+        print(json.dumps(cost_page.as_json(console.project, stage, trials), indent=2))
+    else:
+        cost_page.show_cost(console.project, stage, console.screen, trials)
+
+
+@app.command()
 def down(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -235,6 +256,12 @@ def down(
     if not yes and not typer.confirm(f"Remove {teardown.what_goes(console.project, console.cloud)}?"):
         raise ConsoleError("Nothing was removed.")
     teardown.take_down(console.project, console.cloud, console.screen)
+
+
+def _aws_stage(console: Console) -> str:
+    """Return the stage whose cost is asked for: on the laptop nothing costs, so the one meant is AWS's."""
+    is_default = console.cloud.name == Place.LAPTOP and console.cloud.stage == laptop.DEFAULT_STAGE
+    return aws.DEFAULT_STAGE if is_default else console.cloud.stage
 
 
 def _laptop(console: Console, word: str) -> Laptop:

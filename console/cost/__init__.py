@@ -1,0 +1,1 @@
+"""`pedigree cost`: what a run and an idle month cost for the current settings."""
