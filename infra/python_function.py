@@ -11,10 +11,11 @@ from constructs import Construct
 
 from infra.bundles import bundle_path, write_zip
 from infra.policies import allow, role
+from infra.watch.tracing import trace_statement
 
 
 class PythonFunction(Construct):
-    """A function with a role and a log group of its own; its handler file defines ``handle(event, context)``."""
+    """A traced function with a role and a log group of its own; its handler file defines ``handle(event, context)``."""
 
     def __init__(
         self,
@@ -30,14 +31,14 @@ class PythonFunction(Construct):
         super().__init__(scope, construct_id)
         name = f"{handler.parent.name}-{handler.stem}"
         archive = write_zip(bundle_path(self, f"{name}.zip"), files={"handler.py": handler}, packages=["contract"])
-        log_group = logs.LogGroup(
-            self, "Logs", retention=logs.RetentionDays.ONE_MONTH, removal_policy=RemovalPolicy.DESTROY
-        )
+        # How long it keeps them is settled for all log groups at once: infra/watch/logs.py.
+        log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         write_logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group.log_group_arn}:*"], sid="Logs")
         self.function = lambda_.Function(
             self,
             "Function",
-            runtime=lambda_.Runtime.PYTHON_3_12,
+            # The newest that CDK knows; on the laptop, functions run in the project's own Python.
+            runtime=lambda_.Runtime.PYTHON_3_14,
             architecture=lambda_.Architecture.ARM_64,
             handler="handler.handle",
             code=lambda_.Code.from_asset(str(archive)),
@@ -45,11 +46,12 @@ class PythonFunction(Construct):
             timeout=timeout,
             memory_size=memory_mb,
             log_group=log_group,
+            tracing=lambda_.Tracing.ACTIVE,
             role=role(
                 self,
                 "Role",
                 service="lambda.amazonaws.com",
                 description=f"Pedigree's Lambda function {name}",
-                statements=[write_logs, *statements],
-            ),
+                statements=[write_logs, trace_statement(), *statements],
+            ).without_policy_updates(),
         )

@@ -16,6 +16,10 @@ from infra.smoke_test.construct import SmokeTest
 from infra.source_bundle import SourceBundle
 from infra.state_machine.construct import Pipeline
 from infra.state_machine.facts import Facts
+from infra.watch.alarms import Alarms, rollback_alarms
+from infra.watch.events import EventNotices
+from infra.watch.logs import keep_logs
+from infra.watch.notices import Notices
 
 _REMOVAL: Final = {"destroy": RemovalPolicy.DESTROY, "retain": RemovalPolicy.RETAIN}
 
@@ -27,19 +31,25 @@ class DataStack(Stack):
         super().__init__(scope, stack_name(settings.stage, Part.DATA))
         data = DataBucket(self, "Data", settings=settings)
         self.bucket, self.key = data.bucket, data.key
+        self.notices = Notices(self, "Notices", prefix=settings.prefix, email=settings.watch.email, key=data.key)
         CfnOutput(self, Output.BUCKET, value=self.bucket.bucket_name)
 
 
 class FrontDoorStack(Stack):
     """What users call."""
 
-    def __init__(self, scope: Construct, *, settings: Settings) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, notices: Notices) -> None:
         super().__init__(scope, stack_name(settings.stage, Part.FRONT_DOOR))
         # One endpoint per stage, made by executions: its name is settled before it exists.
         self.endpoint_name = settings.prefix
         self.front_door = FrontDoor(
             self, "FrontDoor", name=settings.prefix, endpoint_name=self.endpoint_name, limits=settings.api
         )
+        alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=notices.topic)
+        alarms.watch_endpoint(self.endpoint_name, settings.endpoint.rollout)
+        alarms.watch_api(self.front_door.api, settings.endpoint.rollout)
+        alarms.watch_function("front-door", self.front_door.handler, throttles=True)
+        self.alarms = alarms.all
         CfnOutput(self, Output.ENDPOINT, value=self.endpoint_name)
         CfnOutput(self, Output.API_URL, value=self.front_door.url)
         CfnOutput(self, Output.API_KEY, value=self.front_door.key.key_id)
@@ -70,16 +80,23 @@ class PipelineStack(Stack):
             smoke_test=smoke_test.function.function_arn,
             api_url=api.url,
             customer_key=data.key.key_arn if data.key is not None else "",
-            rollback_alarms=(),
+            rollback_alarms=rollback_alarms(settings.prefix),
             source_revision=source.revision,
         )
         pipeline = Pipeline(self, "Pipeline", facts=facts, bucket_arn=bucket.bucket_arn)
+        alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=data.notices.topic)
+        alarms.watch_executions(pipeline.state_machine)
+        alarms.watch_function("smoke-test", smoke_test.function)
+        events = EventNotices(self, "Events", stage=settings.stage, notices=data.notices)
+        events.executions_of(pipeline.state_machine.state_machine_arn)
         CfnOutput(self, Output.STATE_MACHINE, value=pipeline.state_machine.state_machine_arn)
 
 
 def build_stage(scope: Construct, settings: Settings) -> tuple[DataStack, FrontDoorStack, PipelineStack]:
     """Add the stacks of one stage to an app."""
     data = DataStack(scope, settings=settings)
-    front_door = FrontDoorStack(scope, settings=settings)
+    front_door = FrontDoorStack(scope, settings=settings, notices=data.notices)
     pipeline = PipelineStack(scope, settings=settings, data=data, front_door=front_door)
+    for stack in (data, front_door, pipeline):
+        keep_logs(stack, settings.watch.log_days)
     return data, front_door, pipeline

@@ -1,5 +1,6 @@
 """The REST API: a key, a usage plan, POST /predict and one shape for every error."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ from constructs import Construct
 
 from contract.names import API_PATH
 from infra.front_door.gateway_errors import add_gateway_errors
+from infra.front_door.logs import ApiLogs
 from infra.policies import allow, arn
 from infra.python_function import PythonFunction
 from infra.settings import Api
@@ -34,21 +36,42 @@ class FrontDoor(Construct):
             timeout=_TIMEOUT,
             memory_mb=512,
         )
-        self.api = self._make_api(name, limits)
+        self.handler = handler.function
+        logs = ApiLogs(self, "Logs", name=name)
+        self.api = self._make_api(name, logs.stage_options(STAGE_NAME, limits))
+        logs.attach(self.api, set_account_role=limits.log_role)
         # CDK adds an output with the address on AWS; the stack names one address, the one of the settings.
         self.api.node.try_remove_child("Endpoint")
         integration = apigateway.LambdaIntegration(handler.function, allow_test_invoke=False)
         resource = self.api.root.add_resource(API_PATH.strip("/"))
-        resource.add_method("POST", integration, api_key_required=True)
+        self._validator = self.api.add_request_validator(
+            "Validator", validate_request_body=True, validate_request_parameters=True
+        )
+        self._add_method(resource, "POST", integration, {"method.request.header.Content-Type": True})
         # Other methods reach the handler too, which answers 405; without a key they are refused like any call.
-        resource.add_method("ANY", integration, api_key_required=True)
+        self._add_method(resource, "ANY", integration, {})
         add_gateway_errors(self.api)
         self.key = self._make_key(name, limits)
         self.url = limits.url_template.format(
             api_id=self.api.rest_api_id, region=Stack.of(self).region, stage=STAGE_NAME
         )
 
-    def _make_api(self, name: str, limits: Api) -> apigateway.RestApi:
+    def _add_method(
+        self,
+        resource: apigateway.Resource,
+        method: str,
+        integration: apigateway.LambdaIntegration,
+        parameters: Mapping[str, bool],
+    ) -> None:
+        resource.add_method(
+            method,
+            integration,
+            api_key_required=True,
+            request_parameters=dict(parameters),
+            request_validator=self._validator,
+        )
+
+    def _make_api(self, name: str, stage: apigateway.StageOptions) -> apigateway.RestApi:
         return apigateway.RestApi(
             self,
             "Api",
@@ -58,11 +81,7 @@ class FrontDoor(Construct):
             binary_media_types=["*/*"],
             cloud_watch_role=False,
             endpoint_types=[apigateway.EndpointType.REGIONAL],
-            deploy_options=apigateway.StageOptions(
-                stage_name=STAGE_NAME,
-                throttling_rate_limit=limits.requests_per_second,
-                throttling_burst_limit=limits.burst,
-            ),
+            deploy_options=stage,
         )
 
     def _make_key(self, name: str, limits: Api) -> apigateway.IApiKey:

@@ -15,6 +15,11 @@ _ERRORS: Final = {
     "AccessDenied": (_TYPES.ACCESS_DENIED, ErrorCode.FORBIDDEN, "this request is not allowed"),
     "TooLarge": (_TYPES.REQUEST_TOO_LARGE, ErrorCode.TOO_LARGE, f"a photo may have at most {MAX_PHOTO_BYTES} bytes"),
     "MediaType": (_TYPES.UNSUPPORTED_MEDIA_TYPE, ErrorCode.UNSUPPORTED_TYPE, "this content type is not supported"),
+    "NoContentType": (
+        _TYPES.BAD_REQUEST_PARAMETERS,
+        ErrorCode.UNSUPPORTED_TYPE,
+        "say in the Content-Type header what kind of photo this is",
+    ),
     "Throttled": (_TYPES.THROTTLED, ErrorCode.TOO_MANY_REQUESTS, "too many requests; slow down"),
     "Quota": (_TYPES.QUOTA_EXCEEDED, ErrorCode.TOO_MANY_REQUESTS, "the quota of this API key is used up"),
     "Timeout": (_TYPES.INTEGRATION_TIMEOUT, ErrorCode.UNAVAILABLE, "the model took too long; try again shortly"),

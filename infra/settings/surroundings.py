@@ -16,6 +16,12 @@ class Api:
 
     requests_per_second: int = checked(10, WholeNumber(1, 10_000), "What the API's key may ask, over time.")
     burst: int = checked(20, WholeNumber(1, 5_000), "What it may ask at once.")
+    log_role: bool = checked(
+        True,
+        Flag(),
+        "Whether the stage sets the role by which API Gateway writes logs; the account has one per region, so false "
+        "where somebody else has set it.",
+    )
     url_template: str = checked(
         "https://{api_id}.execute-api.{region}.amazonaws.com/{stage}",
         _URL,

@@ -8,6 +8,7 @@ from constructs import Construct
 from contract.names import Prefix
 from infra.policies import allow, arn, from_this_account, read_write, role
 from infra.state_machine.facts import Facts
+from infra.watch.tracing import log_delivery_statement, trace_statement
 
 _PASSED_TO: Final[dict[str, Any]] = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 # A .sync task is told of the job's end by a rule that Step Functions makes and owns.
@@ -33,6 +34,8 @@ def state_machine_role(scope: Construct, construct_id: str, *, facts: Facts, buc
             allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], rules, sid="JobEvents"),
             allow(["iam:PassRole"], [facts.job_role, facts.endpoint_role], sid="PassRoles", conditions=_PASSED_TO),
             allow(["lambda:InvokeFunction"], [facts.smoke_test], sid="SmokeTest"),
+            trace_statement(),
+            log_delivery_statement(),
         ],
     )
 
