@@ -7,17 +7,21 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
-from local_cloud.adapter import api_gateway, routing, states, storage
+from local_cloud.adapter import api_gateway, evaluation, objects, routing, states, storage, telemetry
 from local_cloud.adapter.identities import STATES_PRINCIPAL, assume_role, ensure_developer
+from local_cloud.autoscaling.records import Place
+from local_cloud.autoscaling.service import ScalingService
 from local_cloud.certificate import Certificate
 from local_cloud.front import front
 from local_cloud.gateway import Application, guard
 from local_cloud.logs import LogCollector
 from local_cloud.sagemaker.service import S3Client, SageMakerService, ServiceConfig
-from local_cloud.sagemaker_handler import credentials_for, sagemaker_handler
+from local_cloud.sagemaker_handler import credentials_for, sagemaker
+from local_cloud.scaling_handler import scaling
 from local_cloud.sdk_calls import RoleCalls
 from local_cloud.settings import ACCOUNT, REGION, Settings
 from local_cloud.state import StateDirectory
+from local_cloud.trail import Trail
 
 # How often a .sync task looks at its job.
 _POLL_SECONDS: Final = 0.5
@@ -30,6 +34,9 @@ class Cloud:
 
     def __init__(self, settings: Settings, state: StateDirectory, certificate: Certificate) -> None:
         """Wire the parts; nothing runs before ``start``."""
+        evaluation.install(Trail(state.permissions).add)
+        objects.install()
+        telemetry.install()
         self._settings = settings
         self._state = state
         self._certificate = certificate
@@ -44,13 +51,14 @@ class Cloud:
                 ca_bundle=certificate.ca_bundle,
                 credentials_for=credentials_for,
                 s3_for=self._s3_for,
-                logs=self._logs.stream,
+                logs=lambda role, group, name: telemetry.container_stream(role, group, name, self._logs.stream),
             )
         )
         self._changed = threading.Event()
         self._stopped = threading.Event()
         self._saver = threading.Thread(target=self._save_changes, name="state-saver", daemon=True)
-        routing.register_sagemaker(sagemaker_handler(self._sagemaker))
+        self._scaling = ScalingService(state.scaling, Place(REGION, ACCOUNT), self._sagemaker.handle)
+        routing.register(sagemaker(self._sagemaker), scaling(self._scaling))
         calls = RoleCalls(
             lambda role: assume_role(role, STATES_PRINCIPAL, "StepFunctions"),
             settings.endpoint,
@@ -69,7 +77,9 @@ class Cloud:
         """
         access_key_id, secret = self._state.credentials()
         ensure_developer(access_key_id, secret)
+        evaluation.check_recorded()
         self._sagemaker.start()
+        self._scaling.start()
         self._saver.start()
         return {
             "endpoint": self._settings.endpoint,

@@ -53,7 +53,7 @@ def checks(target: str, path: str, body: bytes, region: str, account: str) -> li
         return [Check("sagemaker:InvokeEndpoint", arn("endpoint", parts[1]))]
     operation = target.rpartition(".")[2]
     action = f"sagemaker:{operation}"
-    request = _json_object(body)
+    request = json_object(body)
     if operation.startswith("List") and operation not in _LISTED_WITHIN:
         return [Check(action, str(request.get("ResourceArn", "*")))]
     if isinstance(request.get("ResourceArn"), str):
@@ -72,7 +72,7 @@ def checks(target: str, path: str, body: bytes, region: str, account: str) -> li
     return found or [Check(action, "*")]
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
     """Return the request, or nothing where the service is going to refuse it as malformed."""
     try:
         request = json.loads(body or b"{}")

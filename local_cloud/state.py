@@ -29,10 +29,12 @@ class StateDirectory:
         self.root = root.expanduser().resolve()
         self.log = self.root / "local-cloud.log"
         self.connection = self.root / "connection.json"
+        self.permissions = self.root / "permissions.jsonl"
         self.tls = self.root / "tls"
         self.services = self.root / "services"
         self.objects = self.root / "s3"
         self.sagemaker = self.root / "sagemaker"
+        self.scaling = self.root / "application-autoscaling"
         self.temporary = self.root / "tmp"
         self._credentials = self.root / "credentials.json"
         self._lock: IO[str] | None = None
@@ -65,7 +67,7 @@ class StateDirectory:
         # Left behind by a killed predecessor: the file would point clients at nothing, the rest only takes space.
         self.connection.unlink(missing_ok=True)
         shutil.rmtree(self.temporary, ignore_errors=True)
-        for folder in (self.tls, self.services, self.objects, self.sagemaker, self.temporary):
+        for folder in (self.tls, self.services, self.objects, self.sagemaker, self.scaling, self.temporary):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def credentials(self) -> tuple[str, str]:

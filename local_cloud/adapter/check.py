@@ -13,9 +13,15 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "core.iam_actions": (
         "SERVICE_TO_IAM_NAMESPACE",
         "_BOTOCORE_SERVICE_MAP",
+        "_query_param",
+        "_s3_action",
+        "_s3_source_object",
         "access_denied_response",
         "extract_resource_arn",
         "identity_denial_message",
+        "logs_service_context",
+        "request_tag_context",
+        "s3_additional_checks",
     ),
     "core.iam_evaluator": (
         "AuthError",
@@ -25,7 +31,7 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "evaluate_trust_policy",
         "is_root_access_key",
     ),
-    "core.lambda_runtime": ("reset",),
+    "core.lambda_runtime": ("execution_credentials", "reset"),
     "core.persistence": ("save_state",),
     "core.responses": ("request_scope",),
     "core.router": ("SERVICE_PATTERNS", "detect_service", "extract_access_key_id"),
@@ -39,6 +45,15 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "services.cloudwatch_logs": ("_append_log_events", "_log_events_lock", "_log_groups", "_make_group_arn"),
     "services.iam": ("_access_keys", "_roles", "_users"),
+    "services.kms": ("_resolve_key",),
+    "services.lambda_svc": ("_emit_lambda_logs",),
+    "services.s3": (
+        "_buckets",
+        "_multipart_uploads",
+        "_object_record_from_version",
+        "_object_versions",
+        "_resolve_sse_write_headers",
+    ),
     "services.stepfunctions": (
         "_ExecutionError",
         "_add_event",
@@ -47,7 +62,7 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "_invoke_resource_with_timeout",
         "_state_machines",
     ),
-    "services.sts": ("register_session",),
+    "services.sts": ("_sessions", "register_session"),
 }
 
 

@@ -51,7 +51,8 @@ class ServiceConfig:
         credentials_for: (role ARN, session name) -> AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a session,
             AWS_SESSION_TOKEN. May raise ``ServiceError`` where the role cannot be assumed.
         s3_for: Those credentials -> a boto3 S3 client, usable from several threads.
-        logs: (group, stream) -> where its lines go; both are created when missing.
+        logs: (role ARN, group, stream) -> where a container's lines go; both are created when missing. What the role
+            does not allow is lost.
         poll_seconds: How often running processes, checkpoints and trials are looked at.
         stop_grace_seconds: Between SIGTERM and SIGKILL when a job is stopped or out of time (120 on AWS).
         shutdown_grace_seconds: The same when the service itself stops.
@@ -67,7 +68,7 @@ class ServiceConfig:
     ca_bundle: Path | None
     credentials_for: Callable[[str, str], dict[str, str]]
     s3_for: Callable[[dict[str, str]], S3Client]
-    logs: Callable[[str, str], LogStream]
+    logs: Callable[[str, str, str], LogStream]
     poll_seconds: float = 1.0
     stop_grace_seconds: float = 120.0
     shutdown_grace_seconds: float = 5.0

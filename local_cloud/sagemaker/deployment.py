@@ -59,6 +59,7 @@ class Deployment:
                 "ContainerStartupHealthCheckTimeoutInSeconds", self._config.health_check_seconds
             ),
             weight=variant["InitialVariantWeight"],
+            instances=variant.get("InitialInstanceCount", 1),
             environment=dict(container["Environment"]),
         )
 

@@ -88,6 +88,30 @@ class Endpoints:
         self._in_background(name, lambda: self._deploy(name, config_name))
         return {"EndpointArn": shown["EndpointArn"]}
 
+    def resize(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """UpdateEndpointWeightsAndCapacities; one process serves a variant here, whatever its count of instances."""
+        name = request["EndpointName"]
+        self._get(name)
+        wanted = {entry["VariantName"]: entry for entry in request["DesiredWeightsAndCapacities"]}
+        with self._store.edit(Kind.ENDPOINT, name) as record:
+            shown = record.shown
+            if shown["EndpointStatus"] != "InService":
+                raise validation(f'Cannot update in-progress endpoint "{shown["EndpointArn"]}".')
+            variants = {variant["VariantName"]: variant for variant in shown["ProductionVariants"]}
+            unknown = sorted(wanted.keys() - variants.keys())
+            if unknown:
+                raise validation(
+                    f'Could not find variant(s) {", ".join(unknown)} of endpoint "{shown["EndpointArn"]}".'
+                )
+            for variant, entry in wanted.items():
+                if "DesiredInstanceCount" in entry:
+                    count = entry["DesiredInstanceCount"]
+                    variants[variant] |= {"DesiredInstanceCount": count, "CurrentInstanceCount": count}
+                if "DesiredWeight" in entry:
+                    raise validation("DesiredWeight is offered on AWS only: update the endpoint's configuration.")
+            shown["LastModifiedTime"] = now()
+        return {"EndpointArn": shown["EndpointArn"]}
+
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeEndpoint."""
         return self._get(request["EndpointName"]).shown
@@ -270,6 +294,6 @@ def _variant(spec: ServerSpec) -> dict[str, Any]:
         "DeployedImages": [{"SpecifiedImage": spec.image, "ResolvedImage": spec.image, "ResolutionTime": now()}],
         "CurrentWeight": spec.weight,
         "DesiredWeight": spec.weight,
-        "CurrentInstanceCount": 1,
-        "DesiredInstanceCount": 1,
+        "CurrentInstanceCount": spec.instances,
+        "DesiredInstanceCount": spec.instances,
     }

@@ -1,8 +1,9 @@
 """The service alone over HTTP, for plain boto3 and for use beside any emulator."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -15,14 +16,17 @@ from local_cloud.sagemaker.service import SageMakerService
 from local_cloud.sagemaker.wire import dumps
 
 _JSON = "application/x-amz-json-1.1"
+TARGET_PREFIX: Final = "SageMaker"
+Call = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 
 
-def control_plane(service: SageMakerService, target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+def control_plane(handle: Call, prefix: str, target: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
     """Answer one JSON 1.1 request; blocks.
 
     Args:
-        service: Who carries it out.
-        target: The X-Amz-Target header, ``SageMaker.<Operation>``.
+        handle: Carries out an operation, as ``SageMakerService.handle`` does.
+        prefix: What the service's name is in X-Amz-Target.
+        target: The X-Amz-Target header, ``<prefix>.<Operation>``.
         body: The request's body.
 
     Returns:
@@ -30,8 +34,8 @@ def control_plane(service: SageMakerService, target: str, body: bytes) -> tuple[
     """
     headers = {"content-type": _JSON}
     try:
-        prefix, _, operation = target.partition(".")
-        if prefix != "SageMaker" or not operation:
+        service, _, operation = target.partition(".")
+        if service != prefix or not operation:
             raise unknown_operation(target or "(no X-Amz-Target header)")
         try:
             request = json.loads(body or b"{}")
@@ -39,7 +43,7 @@ def control_plane(service: SageMakerService, target: str, body: bytes) -> tuple[
             raise ServiceError("SerializationException", f"The request is no JSON: {error}") from error
         if not isinstance(request, dict):
             raise validation("The request must be a JSON object.")
-        return 200, headers, dumps(service.handle(operation, request))
+        return 200, headers, dumps(handle(operation, request))
     except ServiceError as error:
         return error.http_status, headers, dumps({"__type": error.code, "message": error.message})
 
@@ -49,7 +53,9 @@ def create_app(service: SageMakerService) -> Starlette:
 
     async def control(request: Request) -> Response:
         target = request.headers.get("x-amz-target", "")
-        status, headers, body = await run_in_threadpool(control_plane, service, target, await request.body())
+        status, headers, body = await run_in_threadpool(
+            control_plane, service.handle, TARGET_PREFIX, target, await request.body()
+        )
         return Response(body, status, headers)
 
     async def invocations(request: Request) -> Response:

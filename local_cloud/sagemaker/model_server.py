@@ -34,6 +34,7 @@ class ServerSpec:
     base: str  # SAGEMAKER_BASE_DIR; model/ below it holds the unpacked artifact
     startup_seconds: float
     weight: float = 1.0
+    instances: int = 1  # what is asked for; one process serves
     environment: dict[str, str] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
@@ -57,7 +58,7 @@ class ModelServer:
         self._process: ProcessGroup | None = None
         self._http: urllib3.HTTPConnectionPool | None = None
         self._keeper: threading.Thread | None = None
-        self._log = config.logs(f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/i-local")
+        self._log = config.logs(spec.role_arn, f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/i-local")
 
     def start(self) -> None:
         """Start the server and wait until it is healthy; watch over it from then on.

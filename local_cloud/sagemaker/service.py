@@ -141,6 +141,7 @@ class SageMakerService:
             "CreateEndpoint": endpoints.create,
             "DescribeEndpoint": endpoints.describe,
             "UpdateEndpoint": endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": endpoints.resize,
             "DeleteEndpoint": endpoints.delete,
             "ListEndpoints": endpoints.list_endpoints,
             "CreateModelPackageGroup": registry.create_group,

@@ -40,11 +40,11 @@ class Record:
 class Store:
     """All records, in memory and on disk. Every record handed out is a copy."""
 
-    def __init__(self, folder: Path) -> None:
-        """Keep records under ``folder``; nothing is read before ``load``."""
+    def __init__(self, folder: Path, kinds: type[StrEnum] = Kind) -> None:
+        """Keep records of ``kinds`` under ``folder``; nothing is read before ``load``."""
         self._folder = folder
         self._lock = threading.RLock()
-        self._records: dict[Kind, dict[str, Record]] = {kind: {} for kind in Kind}
+        self._records: dict[StrEnum, dict[str, Record]] = {kind: {} for kind in kinds}
 
     def load(self) -> None:
         """Read every record from disk.
@@ -53,29 +53,29 @@ class Store:
             ValueError: a file is no record; it names the file.
         """
         with self._lock:
-            for kind in Kind:
+            for kind in self._records:
                 folder = self._folder / kind
                 folder.mkdir(parents=True, exist_ok=True)
                 for left_over in folder.glob("*.tmp"):
                     left_over.unlink()
                 self._records[kind] = {unquote(path.stem): _read(path) for path in sorted(folder.glob("*.json"))}
 
-    def get(self, kind: Kind, name: str) -> Record | None:
+    def get(self, kind: StrEnum, name: str) -> Record | None:
         """Return a copy of one record."""
         with self._lock:
             return copy.deepcopy(self._records[kind].get(name))
 
-    def all(self, kind: Kind) -> list[Record]:
+    def all(self, kind: StrEnum) -> list[Record]:
         """Return copies of all records of a kind."""
         with self._lock:
             return copy.deepcopy(list(self._records[kind].values()))
 
-    def names(self, kind: Kind) -> list[str]:
+    def names(self, kind: StrEnum) -> list[str]:
         """Return the names of all records of a kind."""
         with self._lock:
             return list(self._records[kind])
 
-    def add(self, kind: Kind, name: str, record: Record) -> bool:
+    def add(self, kind: StrEnum, name: str, record: Record) -> bool:
         """Keep a new record; False if the name is taken."""
         with self._lock:
             if name in self._records[kind]:
@@ -84,7 +84,7 @@ class Store:
             return True
 
     @contextlib.contextmanager
-    def edit(self, kind: Kind, name: str) -> Iterator[Record]:
+    def edit(self, kind: StrEnum, name: str) -> Iterator[Record]:
         """Yield a copy that replaces the record when the block ends without an error.
 
         Raises:
@@ -95,12 +95,12 @@ class Store:
             yield record
             self._write(kind, name, record)
 
-    def put(self, kind: Kind, name: str, record: Record) -> None:
+    def put(self, kind: StrEnum, name: str, record: Record) -> None:
         """Keep a record, new or not."""
         with self._lock:
             self._write(kind, name, record)
 
-    def remove(self, kind: Kind, name: str) -> bool:
+    def remove(self, kind: StrEnum, name: str) -> bool:
         """Forget a record; False if there was none."""
         with self._lock:
             if self._records[kind].pop(name, None) is None:
@@ -108,10 +108,10 @@ class Store:
             self._path(kind, name).unlink(missing_ok=True)
             return True
 
-    def _path(self, kind: Kind, name: str) -> Path:
+    def _path(self, kind: StrEnum, name: str) -> Path:
         return self._folder / kind / f"{quote(name, safe='')}.json"
 
-    def _write(self, kind: Kind, name: str, record: Record) -> None:
+    def _write(self, kind: StrEnum, name: str, record: Record) -> None:
         path = self._path(kind, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".tmp")

@@ -65,7 +65,7 @@ class TrainingRun:
         self._control.resume()
         self._status.enter("Starting", "Preparing the instances for training")
         image = image_folder(self._config, self._job["AlgorithmSpecification"]["TrainingImage"], self._job["RoleArn"])
-        log = self._config.logs(LOG_GROUP, f"{self._name}/algo-1-{int(time.time())}")
+        log = self._config.logs(self._job["RoleArn"], LOG_GROUP, f"{self._name}/algo-1-{int(time.time())}")
         self._folder.make()
         self._folder.write_config(self._job)
         self._status.enter("Downloading", "Downloading input data")

@@ -17,9 +17,9 @@ _UNICODE_CLASSES = {r"\p{L}": r"\w", r"\p{N}": r"\w", r"\p{M}": r"\w", r"\p{Z}":
 
 
 @cache
-def service_model() -> ServiceModel:
-    """Return botocore's model of SageMaker; loading it takes about 0.2 s, so it is loaded on first use."""
-    return botocore.session.get_session().get_service_model("sagemaker")
+def service_model(service: str = "sagemaker") -> ServiceModel:
+    """Return botocore's model of a service; SageMaker's takes about 0.2 s to load, so it is loaded on first use."""
+    return botocore.session.get_session().get_service_model(service)
 
 
 def members_of(operation: str, direction: str) -> frozenset[str]:
@@ -29,14 +29,14 @@ def members_of(operation: str, direction: str) -> frozenset[str]:
     return frozenset(shape.members) if shape is not None else frozenset()
 
 
-def checked(operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of the request, timestamps as datetimes, if SageMaker would take it.
+def checked(operation: str, request: Mapping[str, Any], service: str = "sagemaker") -> dict[str, Any]:
+    """Return a copy of the request, timestamps as datetimes, if the service would take it.
 
     Raises:
         ServiceError: the operation is unknown, or a member is missing, unknown, of the wrong type, or breaks its
             enum, pattern, length or range.
     """
-    model = service_model()
+    model = service_model(service)
     if operation not in model.operation_names:
         raise unknown_operation(operation)
     shape = model.operation_model(operation).input_shape

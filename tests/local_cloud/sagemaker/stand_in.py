@@ -199,7 +199,7 @@ def new_cloud(folder: Path, s3: MemoryS3, **settings: Any) -> Cloud:
         "ca_bundle": None,
         "credentials_for": lambda role, _: {"AWS_ACCESS_KEY_ID": role[-4:], "AWS_SECRET_ACCESS_KEY": "secret"},
         "s3_for": lambda _: s3,
-        "logs": lambda group, stream: logs.setdefault((group, stream), Lines()),
+        "logs": lambda _role, group, stream: logs.setdefault((group, stream), Lines()),
         "poll_seconds": 0.1,
         "stop_grace_seconds": 5,
         "shutdown_grace_seconds": 2,
