@@ -51,18 +51,18 @@ class ApiLogs(Construct):
             tracing_enabled=True,
         )
 
-    def attach(self, api: apigateway.RestApi, *, set_account_role: bool) -> None:
+    def attach(self, api: apigateway.RestApi, stage_name: str, *, set_account_role: bool) -> None:
         """Make what the deployed stage writes to before it writes.
 
         API Gateway makes the group of the execution log by itself where it does not exist, and keeps it for ever.
         """
-        stage = api.deployment_stage
         execution = logs.LogGroup(
             self,
             "Execution",
-            log_group_name=f"API-Gateway-Execution-Logs_{api.rest_api_id}/{stage.stage_name}",
+            log_group_name=f"API-Gateway-Execution-Logs_{api.rest_api_id}/{stage_name}",
             removal_policy=RemovalPolicy.DESTROY,
         )
+        stage = api.deployment_stage
         stage.node.add_dependency(execution)
         if set_account_role:
             stage.node.add_dependency(self._account_role())
