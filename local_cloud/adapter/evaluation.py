@@ -93,7 +93,8 @@ def _worded(iam_actions: Any) -> Callable[..., Any]:
         refused_action, refused_resource = _refused.get()
         if refused_action == action and not details.get("error_code"):
             details["resource_arn"] = refused_resource
-            if not details.get("message") and not details.get("resource_policy_arn"):
+            unsaid = not details.get("message") and not details.get("resource_policy_arn")
+            if unsaid and refused_resource != "*":
                 # S3 quotes its own resources, and only those.
                 resource = f'"{refused_resource}"' if action.startswith("s3:") else refused_resource
                 details["message"] = iam_actions.identity_denial_message(

@@ -1,0 +1,95 @@
+"""Log groups, metrics, and the log lines of those who may not write any."""
+
+import io
+import time
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.local_cloud.adapter.conftest import Actor
+from tests.local_cloud.conftest import IMAGE, RunningCloud, allow
+
+Act = Callable[..., Actor]
+_WRITE = ["logs:CreateLogStream", "logs:PutLogEvents"]
+_GROUPS = "arn:aws:logs:us-east-1:000000000000:log-group"
+
+
+def test_streams_are_checked_below_their_group(act: Act, cloud: RunningCloud) -> None:
+    cloud.client("logs").create_log_group(logGroupName="below")
+    act(allow(_WRITE, f"{_GROUPS}:below:*")).client("logs").create_log_stream(logGroupName="below", logStreamName="a")
+
+
+def test_the_plain_name_of_a_group_allows_nothing_below_it(act: Act, cloud: RunningCloud) -> None:
+    cloud.client("logs").create_log_group(logGroupName="plain")
+    logs = act(allow(_WRITE, f"{_GROUPS}:plain")).client("logs")
+    with pytest.raises(ClientError, match=r"on resource: \S+:log-group:plain:log-stream:a"):
+        logs.create_log_stream(logGroupName="plain", logStreamName="a")
+
+
+def test_metrics_are_limited_by_their_namespace(act: Act) -> None:
+    condition = {"Condition": {"StringEquals": {"cloudwatch:namespace": "Ours"}}}
+    actor = act({**allow("cloudwatch:PutMetricData"), **condition})
+    metrics, data = actor.client("cloudwatch"), [{"MetricName": "m", "Value": 1}]
+    metrics.put_metric_data(Namespace="Ours", MetricData=data)
+    with pytest.raises(ClientError, match="cloudwatch:PutMetricData"):
+        metrics.put_metric_data(Namespace="Theirs", MetricData=data)
+
+
+def _invoke(cloud: RunningCloud, name: str, *permissions: str) -> list[str]:
+    """Return the log lines of a function whose role has the permissions."""
+    role = cloud.role(name, "lambda.amazonaws.com", allow(["s3:GetObject", *permissions]))
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as content:
+        content.writestr("handler.py", "def handle(event, context):\n    print('hello')\n")
+    functions, logs = cloud.client("lambda"), cloud.client("logs")
+    functions.create_function(
+        FunctionName=name,
+        Runtime="python3.12",
+        Role=role,
+        Handler="handler.handle",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    logs.create_log_group(logGroupName=f"/aws/lambda/{name}")
+    answer = functions.invoke(FunctionName=name)
+    assert "FunctionError" not in answer
+    return [event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]]
+
+
+def test_a_function_that_may_write_logs_writes_them(cloud: RunningCloud) -> None:
+    assert "hello" in "".join(_invoke(cloud, "talkative", *_WRITE))
+
+
+@pytest.mark.parametrize("permission", _WRITE)
+def test_the_lines_of_a_function_that_may_not_are_lost(cloud: RunningCloud, permission: str) -> None:
+    assert _invoke(cloud, f"silent-{permission[5:8].lower()}", permission) == []
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allowed: bool) -> None:
+    name = f"logs-{'kept' if allowed else 'lost'}"
+    written = ["logs:CreateLogGroup", "logs:DescribeLogStreams", *_WRITE] if allowed else ["logs:CreateLogGroup"]
+    role = cloud.role(name, "sagemaker.amazonaws.com", allow(["s3:*", *written]))
+    sagemaker, logs = cloud.client("sagemaker"), cloud.client("logs")
+    cloud.client("s3").create_bucket(Bucket=name)
+    sagemaker.create_training_job(
+        TrainingJobName=name,
+        RoleArn=role,
+        AlgorithmSpecification={"TrainingImage": IMAGE, "TrainingInputMode": "File"},
+        OutputDataConfig={"S3OutputPath": f"s3://{name}/out"},
+        ResourceConfig={"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 5},
+        StoppingCondition={"MaxRuntimeInSeconds": 600},
+    )
+    while sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress":
+        time.sleep(0.1)
+    assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Completed"
+    groups = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/TrainingJobs")["logGroups"]
+    streams = [
+        stream["logStreamName"]
+        for group in groups
+        for stream in logs.describe_log_streams(logGroupName=group["logGroupName"], logStreamNamePrefix=name)[
+            "logStreams"
+        ]
+    ]
+    assert bool(streams) is allowed
