@@ -3,10 +3,11 @@
 from infra.settings.data import BACKBONES, UDACITY_DOGS, Defaults, Gate
 from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
-from infra.settings.stage import MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
+from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
 from infra.settings.surroundings import Api, Network, Reaper, Watch
 
 __all__ = [
+    "ATTEMPT_LENGTH",
     "BACKBONES",
     "MAX_STAGE_NAME",
     "RUN_ID_LENGTH",

@@ -57,6 +57,12 @@ class Jobs:
     tune: Job = section(_TRIAL, "One trial of the tuning.")
     train: Job = section(_GPU_JOB, "The final training.")
 
+    def __post_init__(self) -> None:
+        """Refuse a warm pool for trials: a tuning job hands its instances from trial to trial by itself."""
+        kept = self.tune.keep_alive_seconds
+        if kept:
+            raise SettingsError("tune.keep_alive_seconds", kept, "0, since a tuning job keeps its own,")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Retry:

@@ -12,10 +12,13 @@ from infra.settings.jobs import Jobs, Retry, Tuning
 from infra.settings.surroundings import Api, Network, Reaper, Watch
 from infra.settings.texts import PLAIN
 
-# Random characters that make a run's names unique: 48 bits.
-RUN_ID_LENGTH: Final = 12
-# A tuning job is named <project>-<stage>-<run id>, the tightest of SageMaker's name limits.
-MAX_STAGE_NAME: Final = MAX_TUNING_JOB_NAME - len(PROJECT) - RUN_ID_LENGTH - 2
+# Random characters that make a run's names unique: 36 bits, so that two of a stage's first 10,000 runs clash with a
+# chance of 1 in 1,400, and are then refused.
+RUN_ID_LENGTH: Final = 9
+# What a job's further attempts are marked with: -r1 to -r9.
+ATTEMPT_LENGTH: Final = 3
+# A tuning job is named <project>-<stage>-<run id><attempt>, the tightest of SageMaker's name limits.
+MAX_STAGE_NAME: Final = MAX_TUNING_JOB_NAME - len(PROJECT) - RUN_ID_LENGTH - ATTEMPT_LENGTH - 2
 
 _STAGE: Final = Text(
     rf"[a-z][a-z0-9]{{0,{MAX_STAGE_NAME - 1}}}", f"a stage name of 1 to {MAX_STAGE_NAME} lower-case letters and digits"

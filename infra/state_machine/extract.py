@@ -1,11 +1,21 @@
 """From prepared photos to cached features, unless an execution with the same input failed after tuning."""
 
-from typing import Final
+from typing import Any, Final
 
 from contract.names import Channel, Prefix, Step
+from infra.state_machine.attempts import job_states
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_REQUEST, channel, program, training_job
-from infra.state_machine.states import States, assign, expr, get_object, state_name, task
+from infra.state_machine.jobs import (
+    channel,
+    inputs,
+    left_by_job,
+    output,
+    program,
+    training_job,
+    weights,
+    weights_channel,
+)
+from infra.state_machine.states import States, assign, expr, get_object, state_name
 
 STEP: Final = Step.EXTRACT
 START: Final = state_name(STEP, "name what is to be computed")
@@ -22,19 +32,6 @@ def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
         "[$data.fingerprint, $backbone, $string($trials), $string($fine_tune), "
         f"$string($seed), '{facts.source_bundle}']"
     )
-    hyperparameters = program(facts, "extract_features.py") | {
-        "backbone": expr("$backbone"),
-        "weights-uri": facts.weights_uri,
-    }
-    request = training_job(
-        facts,
-        STEP,
-        facts.settings.jobs.extract,
-        hyperparameters=hyperparameters,
-        output=facts.uri(Prefix.FEATURES),
-        channels=[channel(Channel.PREPARED, "$prepared_uri")],
-    )
-    features_uri = f"'{facts.uri(Prefix.FEATURES)}/' & {facts.job_name(STEP)} & '/output/model/'"
     body = "$parse($states.result.Body)"
     return {
         START: assign(
@@ -48,12 +45,23 @@ def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
             assign={"resumed": True} | {name: expr(f"{body}.{name}") for name in RESUMABLE},
             missing=STEP,
         ),
-        STEP: task(
+        **job_states(
             STEP,
             "sagemaker:createTrainingJob.sync",
-            request,
+            _request(facts),
             then=then,
-            assign={"features_uri": expr(features_uri)},
-            retry=[RETRY_REQUEST],
+            assign={"features_uri": expr(left_by_job(facts, Prefix.FEATURES))},
+            retry=facts.settings.retry,
         ),
     }
+
+
+def _request(facts: Facts) -> dict[str, Any]:
+    return training_job(
+        facts,
+        STEP,
+        facts.settings.jobs.extract,
+        hyperparameters=program(facts, "extract_features.py") | {"backbone": expr("$backbone")} | weights(facts),
+        output=output(facts, facts.uri(Prefix.FEATURES), compressed=False),
+        inputs=inputs(facts, [channel(Channel.PREPARED, "$prepared_uri")], isolated=weights_channel(facts)),
+    )

@@ -6,8 +6,8 @@ from typing import Final
 from contract.names import PROJECT, Prefix, Step
 from infra.settings import Settings
 
-# How a step is called in job names; SageMaker takes letters, digits and hyphens.
-_JOB_WORD: Final = {Step.PREPARE: "prepare", Step.EXTRACT: "features", Step.TRAIN: "train"}
+# How a step is called in job names; SageMaker takes letters, digits and hyphens. A tuning job's has no room for more.
+_JOB_WORD: Final = {Step.PREPARE: "-prepare", Step.EXTRACT: "-features", Step.TUNE: "", Step.TRAIN: "-train"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +27,7 @@ class Facts:
     customer_key: str  # ARN of the stage's KMS key; empty where AWS's own keys encrypt
     rollback_alarms: tuple[str, ...]  # names of the alarms that put an endpoint's old model back
     source_revision: str  # the commit that last changed the code of the source bundle, or a hash of it
+    debugger_image: str = ""  # what evaluates SageMaker's own Debugger rules, where the settings want those
 
     def uri(self, prefix: Prefix | str) -> str:
         """Return the s3 URI of a prefix, without a slash at its end."""
@@ -42,12 +43,12 @@ class Facts:
         return f"{self.uri(self.settings.weights_prefix)}/"
 
     def job_name(self, step: Step) -> str:
-        """Return a JSONata expression for this execution's job of a step."""
-        return f"'{self.settings.prefix}-{_JOB_WORD[step]}-' & $run"
+        """Return a JSONata expression for the name of this execution's job of a step, at its present attempt."""
+        return f"'{self.settings.prefix}{_JOB_WORD[step]}-' & $run & ($attempt = 0 ? '' : '-r' & $attempt)"
 
     @property
     def run_name(self) -> str:
-        """A JSONata expression for the name of what an execution makes once: tuning job, model, endpoint config."""
+        """A JSONata expression for the name of what an execution makes once: model, endpoint config."""
         return f"'{self.settings.prefix}-' & $run"
 
     def tags(self, step: Step) -> list[dict[str, str]]:

@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
-from contract.names import Prefix, PreparedFile, Step
+from contract.names import Channel, Prefix, PreparedFile, Step
 from infra.settings import BACKBONES, RUN_ID_LENGTH
+from infra.state_machine.attempts import FIRST_ATTEMPT, job_states
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_REQUEST, program, training_job
+from infra.state_machine.jobs import channel, inputs, left_by_job, output, program, training_job
 from infra.state_machine.states import (
     FAILED,
     States,
@@ -22,6 +23,8 @@ from infra.state_machine.states import (
 STEP: Final = Step.PREPARE
 START: Final = state_name(STEP, "read the input")
 _CHECK = state_name(STEP, "check the input")
+_WEIGHTS = state_name(STEP, "look for the backbone's weights")
+_SUFFICE = state_name(STEP, "are the weights there")
 _KNOWN = state_name(STEP, "is the source content-addressed")
 _LOOK_UP = state_name(STEP, "look for an earlier result")
 _REUSE = state_name(STEP, "read the earlier result")
@@ -36,44 +39,62 @@ _BODY: Final = "$parse($states.result.Body)"
 def prepare_states(facts: Facts, *, then: str) -> States:
     """Return the states from the start of an execution to ``$data`` and ``$prepared_uri``."""
     key = f"'{Prefix.PREPARED_INDEX}/' & $prepared_key & '.json'"
-    folder = f"'{Prefix.PREPARED}/' & {facts.job_name(STEP)} & '/output/model/'"
-    uri_of_folder = f"'s3://{facts.bucket}/' & {folder}"
-    earlier = f"$substringAfter($prepared_uri, 's3://{facts.bucket}/') & '{PreparedFile.SUMMARY}'"
-    settings = facts.settings
-    hyperparameters = program(facts, "prepare.py") | {"source": expr("$source"), "seed": expr("$string($seed)")}
-    request = training_job(
-        facts,
-        STEP,
-        settings.jobs.prepare,
-        hyperparameters=hyperparameters,
-        output=facts.uri(Prefix.PREPARED),
-        channels=[],
-    )
+    summary = f"$substringAfter($prepared_uri, 's3://{facts.bucket}/') & '{PreparedFile.SUMMARY}'"
+    ready = _WEIGHTS if facts.settings.network.isolation else _KNOWN
     return {
         START: assign(_input_variables(facts), then=_CHECK),
-        _CHECK: choice([(wrong, FAILED, failure(STEP, cause)) for wrong, cause in _refusals()], otherwise=_KNOWN),
+        _CHECK: choice([(wrong, FAILED, failure(STEP, cause)) for wrong, cause in _refusals(facts)], otherwise=ready),
+        **(_weights_states(facts, then=_KNOWN) if facts.settings.network.isolation else {}),
         _KNOWN: choice([("$source_fingerprint != ''", _LOOK_UP, _prepared_key(facts))], otherwise=STEP),
         _LOOK_UP: get_object(
             STEP, facts.bucket, key, then=_REUSE, assign={"prepared_uri": expr(f"{_BODY}.prepared_uri")}, missing=STEP
         ),
-        _REUSE: get_object(STEP, facts.bucket, earlier, then=then, assign={"data": expr(_BODY)}, missing=STEP),
-        STEP: task(
+        _REUSE: get_object(STEP, facts.bucket, summary, then=then, assign={"data": expr(_BODY)}, missing=STEP),
+        **job_states(
             STEP,
             "sagemaker:createTrainingJob.sync",
-            request,
+            _request(facts),
             then=_SUMMARY,
-            assign={"prepared_uri": expr(uri_of_folder)},
-            retry=[RETRY_REQUEST],
+            assign={"prepared_uri": expr(left_by_job(facts, Prefix.PREPARED))},
+            retry=facts.settings.retry,
         ),
-        _SUMMARY: get_object(
-            STEP,
-            facts.bucket,
-            f"{folder} & '{PreparedFile.SUMMARY}'",
-            then=_IS_NEW,
-            assign={"data": expr(_BODY)},
-        ),
+        _SUMMARY: get_object(STEP, facts.bucket, summary, then=_IS_NEW, assign={"data": expr(_BODY)}),
         _IS_NEW: choice([("$source_fingerprint != ''", _REMEMBER)], otherwise=then),
         _REMEMBER: put_object(STEP, facts.bucket, key, {"prepared_uri": expr("$prepared_uri")}, then=then),
+    }
+
+
+def _request(facts: Facts) -> dict[str, Any]:
+    hyperparameters = program(facts, "prepare.py") | {"source": expr("$source"), "seed": expr("$string($seed)")}
+    # SageMaker would take "s3://b/dogs" for the beginning of keys, and fetch s3://b/dogs2/ as well.
+    photos = "$contains($source, /([.]zip|[/])$/i) ? $source : $source & '/'"
+    return training_job(
+        facts,
+        STEP,
+        facts.settings.jobs.prepare,
+        hyperparameters=hyperparameters,
+        output=output(facts, facts.uri(Prefix.PREPARED), compressed=False),
+        inputs=inputs(facts, [], isolated=("$source != 'toy'", channel(Channel.SOURCE, photos))),
+    )
+
+
+def _weights_states(facts: Facts, *, then: str) -> States:
+    """Look for pretrained weights, which a job without a network can only get as a channel, to ``$weights_given``."""
+    place = facts.weights_uri
+    missing = (
+        f"'network isolation is on and nothing stands below {place}: put resnet50.pth there, "
+        'or choose the backbone "efficientnet_lite0" or "auto"\''
+    )
+    needed = "$backbone = 'resnet50' and $not($weights_given)"
+    return {
+        _WEIGHTS: task(
+            STEP,
+            "aws-sdk:s3:listObjectsV2",
+            {"Bucket": facts.bucket, "Prefix": f"{facts.settings.weights_prefix}/", "MaxKeys": 1},
+            then=_SUFFICE,
+            assign={"weights_given": expr("$exists($states.result.Contents[0])")},
+        ),
+        _SUFFICE: choice([(needed, FAILED, failure(STEP, missing))], otherwise=then),
     }
 
 
@@ -94,6 +115,7 @@ def _input_variables(facts: Facts) -> dict[str, Any]:
             f"{_is_given('epochs')} ? {{'fine-tune-epochs': $string($states.input.epochs)}} : {unset}",
         ),
         "resumed": False,
+        **FIRST_ATTEMPT,
     }
 
 
@@ -106,14 +128,20 @@ def _given(key: str, default: str | int) -> str:
     return f"({_is_given(key)} ? $states.input.{key} : {literal})"
 
 
-def _refusals() -> list[tuple[str, str]]:
+def _refusals(facts: Facts) -> list[tuple[str, str]]:
     """Return (condition that holds for a wrong input, cause), both JSONata."""
+    reachable = "$source = 'toy' or $substring($source, 0, 5) = 's3://'" if facts.settings.network.isolation else "true"
     backbones = ", ".join(BACKBONES)
     trials = f"$type($trials) != 'number' or $trials < 1 or $trials > {_MAX_TRIALS} or $floor($trials) != $trials"
     return [
         (
             "$type($source) != 'string' or $source = ''",
             '\'the input "source" must be "toy", an https:// zip or an s3:// prefix, got \' & $string($source)',
+        ),
+        (
+            f"$not({reachable})",
+            '\'network isolation is on, and no job reaches a network: the input "source" must be an s3:// address or '
+            '"toy", got \' & $source',
         ),
         (
             f"$not($backbone in {list(BACKBONES)})",

@@ -1,11 +1,13 @@
 """From the best hyperparameters to a model, resuming from the checkpoint of a training that died."""
 
-from typing import Final
+from typing import Any, Final
 
 from contract.names import Channel, Prefix, Step
+from infra.state_machine.attempts import job_states
+from infra.state_machine.debugger import managed_debugging
 from infra.state_machine.extract import RESUME_KEY
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_REQUEST, channel, program, training_job
+from infra.state_machine.jobs import channel, inputs, output, program, training_job, weights, weights_channel
 from infra.state_machine.states import States, expr, state_name, task
 from infra.state_machine.tune import TUNING_KEY
 
@@ -16,21 +18,6 @@ _FORGET = state_name(STEP, "forget where to resume")
 
 def train_states(facts: Facts, *, then: str) -> States:
     """Return the states to ``$training_job_name``, ``$model_uri``, ``$output_uri`` and ``$metrics``."""
-    fixed = program(facts, "train_model.py") | {"weights-uri": facts.weights_uri}
-    pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
-    request = training_job(
-        facts,
-        STEP,
-        facts.settings.jobs.train,
-        hyperparameters=expr(f"$merge([$hyperparameters, $fine_tune, {{{pairs}, 'seed': $string($seed)}}])"),
-        output=facts.uri(Prefix.MODELS),
-        compressed=True,
-        channels=[
-            channel(Channel.PREPARED, "$prepared_uri"),
-            channel(Channel.FEATURES, "$features_uri"),
-            channel(Channel.TUNING, f"'s3://{facts.bucket}/' & {TUNING_KEY}"),
-        ],
-    ) | {"CheckpointConfig": {"S3Uri": expr(f"'{facts.uri(Prefix.CHECKPOINTS)}/' & $tuned_run & '/'")}}
     final = "$states.result.FinalMetricDataList[$substring(MetricName, 0, 6) = 'final:'].{MetricName: Value}"
     model = "$states.result.ModelArtifacts.S3ModelArtifacts"
     left = {
@@ -41,13 +28,34 @@ def train_states(facts: Facts, *, then: str) -> States:
     }
     forget = {"Bucket": facts.bucket, "Key": expr(RESUME_KEY)}
     return {
-        STEP: task(
+        **job_states(
             STEP,
             "sagemaker:createTrainingJob.sync",
-            request,
+            _request(facts),
             then=_FORGET,
             assign=left,
-            retry=[RETRY_REQUEST],
+            retry=facts.settings.retry,
         ),
         _FORGET: task(STEP, "aws-sdk:s3:deleteObject", forget, then=then),
     }
+
+
+def _request(facts: Facts) -> dict[str, Any]:
+    fixed = program(facts, "train_model.py") | weights(facts)
+    pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
+    channels = [
+        channel(Channel.PREPARED, "$prepared_uri"),
+        channel(Channel.FEATURES, "$features_uri"),
+        channel(Channel.TUNING, f"'s3://{facts.bucket}/' & {TUNING_KEY}"),
+    ]
+    request = training_job(
+        facts,
+        STEP,
+        facts.settings.jobs.train,
+        hyperparameters=expr(f"$merge([$hyperparameters, $fine_tune, {{{pairs}, 'seed': $string($seed)}}])"),
+        output=output(facts, facts.uri(Prefix.MODELS)),
+        inputs=inputs(facts, channels, isolated=weights_channel(facts)),
+    )
+    # Of the run that was tuned, not of the attempt or the execution: whichever comes next goes on from there.
+    checkpoints = {"CheckpointConfig": {"S3Uri": expr(f"'{facts.uri(Prefix.CHECKPOINTS)}/' & $tuned_run & '/'")}}
+    return request | checkpoints | managed_debugging(facts)

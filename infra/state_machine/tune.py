@@ -5,19 +5,11 @@ from typing import Any, Final
 from contract.metrics import OBJECTIVE
 from contract.names import TUNING_FILE, Channel, Prefix, Step
 from contract.search_space import tuner_ranges
+from infra.state_machine.attempts import job_states, judge_state
 from infra.state_machine.extract import RESUMABLE, RESUME_KEY
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_AWS_SDK, RETRY_REQUEST, algorithm, channel, program, resources
-from infra.state_machine.states import (
-    FAILED,
-    States,
-    catch_all,
-    expr,
-    failure,
-    put_object,
-    state_name,
-    task,
-)
+from infra.state_machine.jobs import RETRY_AWS_SDK, algorithm, channel, inputs, output, program, resources
+from infra.state_machine.states import FAILED, SAGEMAKER_ERROR, States, expr, failure, put_object, state_name, task
 
 STEP: Final = Step.TUNE
 START: Final = str(STEP)
@@ -39,20 +31,18 @@ def tune_states(facts: Facts, *, then: str) -> States:
         "tuning_job_name": expr("$states.result.HyperParameterTuningJobName"),
         "hyperparameters": expr("$states.result.BestTrainingJob.TunedHyperParameters"),
     }
-    failed = catch_all(STEP) | {"ErrorEquals": ["States.TaskFailed"], "Next": _WHY}
-    tune = task(
-        STEP,
-        "sagemaker:createHyperParameterTuningJob.sync",
-        _request(facts),
-        then=_TRIALS,
-        assign=found,
-        retry=[RETRY_REQUEST],
-        catch=[failed],
-    )
     trials = {"trials": expr(f"[$states.result.TrainingJobSummaries.{_TRIAL}]")}
     record = {name: expr(f"${name}") for name in ("tuning_job_name", "hyperparameters", "trials", "features_uri")}
     return {
-        STEP: tune,
+        **job_states(
+            STEP,
+            "sagemaker:createHyperParameterTuningJob.sync",
+            _request(facts),
+            then=_TRIALS,
+            assign=found,
+            retry=facts.settings.retry,
+            ask=_WHY,
+        ),
         _WHY: _ask_trials(facts),
         _TRIALS: task(
             STEP,
@@ -75,29 +65,27 @@ def tune_states(facts: Facts, *, then: str) -> States:
 def _request(facts: Facts) -> dict[str, Any]:
     settings = facts.settings
     job = settings.jobs.tune
-    trial = resources(job)
     limits = {
         "MaxNumberOfTrainingJobs": expr("$trials"),
         "MaxParallelTrainingJobs": expr(f"$min([{settings.defaults.parallel_trials}, $trials])"),
     }
     return {
-        "HyperParameterTuningJobName": expr(facts.run_name),
+        "HyperParameterTuningJobName": expr(facts.job_name(STEP)),
         "HyperParameterTuningJobConfig": {
             "Strategy": "Bayesian",
             "HyperParameterTuningJobObjective": {"Type": OBJECTIVE.goal, "MetricName": OBJECTIVE.name},
             "ResourceLimits": limits,
             "ParameterRanges": tuner_ranges(),
-            # The objective is printed once, at a trial's end, so there is nothing to stop early on.
-            "TrainingJobEarlyStoppingType": "Off",
+            "TrainingJobEarlyStoppingType": "Auto" if settings.tuning.early_stopping else "Off",
             "RandomSeed": expr("$seed"),
         },
         "TrainingJobDefinition": {
             "StaticHyperParameters": program(facts, "hpo.py") | {"seed": expr("$string($seed)")},
             "AlgorithmSpecification": algorithm(facts, job),
             "RoleArn": facts.job_role,
-            "InputDataConfig": [channel(Channel.FEATURES, "$features_uri")],
-            "OutputDataConfig": {"S3OutputPath": expr(f"'{facts.uri(Prefix.TUNING)}/' & $run")},
-            **trial,
+            **inputs(facts, [channel(Channel.FEATURES, "$features_uri")]),
+            "OutputDataConfig": output(facts, expr(f"'{facts.uri(Prefix.TUNING)}/' & $run")),
+            **resources(facts, job),
         },
         "Tags": facts.tags(STEP),
     }
@@ -106,6 +94,7 @@ def _request(facts: Facts) -> dict[str, Any]:
 def _ask_trials(facts: Facts) -> dict[str, Any]:
     """A tuning job's own reason says only that its trials failed; the first failed trial knows why."""
     first = "$states.result.TrainingJobSummaries[0]"
+    reason = f"$exists({first}.FailureReason) ? {first}.FailureReason : $reason"
     cause = (
         f"$exists({first}.FailureReason) ? $failure.cause & ' Trial ' & {first}.TrainingJobName & ': ' "
         f"& {first}.FailureReason : $failure.cause"
@@ -114,14 +103,15 @@ def _ask_trials(facts: Facts) -> dict[str, Any]:
         STEP,
         "aws-sdk:sagemaker:listTrainingJobsForHyperParameterTuningJob",
         {
-            "HyperParameterTuningJobName": expr(facts.run_name),
+            "HyperParameterTuningJobName": expr(facts.job_name(STEP)),
             "StatusEquals": "Failed",
             "SortBy": "CreationTime",
             "SortOrder": "Ascending",
             "MaxResults": 1,
         },
-        then=FAILED,
-        assign=failure(STEP, cause),
+        then=judge_state(STEP),
+        assign=failure(STEP, cause) | {"reason": expr(reason)},
     )
     # Where the trials cannot be asked, the tuning job's reason stands.
-    return state | {"Catch": [{"ErrorEquals": ["States.ALL"], "Next": FAILED}]}
+    unknown = {"ErrorEquals": ["States.TaskFailed", SAGEMAKER_ERROR], "Next": judge_state(STEP)}
+    return state | {"Catch": [unknown, {"ErrorEquals": ["States.ALL"], "Next": FAILED}]}

@@ -6,7 +6,7 @@ import pytest
 
 from contract.names import MAX_TUNING_JOB_NAME
 from infra.checks import SettingsError, explain
-from infra.settings import MAX_STAGE_NAME, RUN_ID_LENGTH, Job, Settings, load_settings
+from infra.settings import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Job, Settings, load_settings
 
 
 def test_every_stage_of_cdk_json_can_be_loaded(context: dict[str, Any], stage: str) -> None:
@@ -82,6 +82,10 @@ def test_what_a_stage_does_not_say_comes_from_the_defaults() -> None:
         ({"watch": {"log_days": 31}}, "stages.dev.watch.log_days: 31 given, one of 1, 3, 5, 7, 14, 30, 60, 90"),
         ({"watch": {"log_days": True}}, "stages.dev.watch.log_days: True given, one of 1, 3, 5"),
         ({"watch": {"email": "nobody"}}, "stages.dev.watch.email: 'nobody' given, null or an e-mail address expected"),
+        (
+            {"jobs": {"tune": {"keep_alive_seconds": 60}}},
+            "stages.dev.jobs.tune.keep_alive_seconds: 60 given, 0, since a tuning job keeps its own, expected",
+        ),
         ({"debugger": "aws"}, "stages.dev.debugger: 'aws' given, one of own, managed expected"),
         ({"customer_key": "alias/mine"}, "stages.dev.customer_key: 'alias/mine' given, true or false expected"),
     ],
@@ -106,7 +110,7 @@ def test_missing_stages_are_refused(stages: object) -> None:
 def test_the_longest_stage_name_leaves_room_for_a_tuning_job_name() -> None:
     longest = "a" * MAX_STAGE_NAME
     prefix = load_settings({longest: {}}, longest).prefix
-    assert len(f"{prefix}-{'0' * RUN_ID_LENGTH}") == MAX_TUNING_JOB_NAME
+    assert len(f"{prefix}-{'0' * RUN_ID_LENGTH}{'-r9'.rjust(ATTEMPT_LENGTH)}") == MAX_TUNING_JOB_NAME
 
 
 def test_a_longer_stage_name_is_refused() -> None:

@@ -1,0 +1,47 @@
+"""The image in which AWS evaluates SageMaker Debugger's built-in rules: another registry in every region."""
+
+from typing import Final
+
+from aws_cdk import Aws, CfnMapping
+from constructs import Construct
+
+REPOSITORY: Final = "sagemaker-debugger-rules"
+# Region -> account; sagemaker-core 2.27.0, image_uri_config/debugger.json. A region that is not here has no Debugger.
+REGISTRIES: Final = {
+    "af-south-1": "314341159256",
+    "ap-east-1": "199566480951",
+    "ap-northeast-1": "430734990657",
+    "ap-northeast-2": "578805364391",
+    "ap-northeast-3": "479947661362",
+    "ap-south-1": "904829902805",
+    "ap-southeast-1": "972752614525",
+    "ap-southeast-2": "184798709955",
+    "ca-central-1": "519511493484",
+    "cn-north-1": "618459771430",
+    "cn-northwest-1": "658757709296",
+    "eu-central-1": "482524230118",
+    "eu-north-1": "314864569078",
+    "eu-south-1": "563282790590",
+    "eu-west-1": "929884845733",
+    "eu-west-2": "250201462417",
+    "eu-west-3": "447278800020",
+    "me-south-1": "986000313247",
+    "sa-east-1": "818342061345",
+    "us-east-1": "503895931360",
+    "us-east-2": "915447279597",
+    "us-gov-west-1": "515509971035",
+    "us-west-1": "685455198987",
+    "us-west-2": "895741380848",
+}
+
+
+class DebuggerImage(Construct):
+    """The rules' image in the region of the deployment, which fails where that has none."""
+
+    def __init__(self, scope: Construct, construct_id: str) -> None:
+        super().__init__(scope, construct_id)
+        mapping = {region: {"Account": account} for region, account in REGISTRIES.items()}
+        registries = CfnMapping(self, "Registries", mapping=mapping)
+        account = registries.find_in_map(Aws.REGION, "Account")
+        self.uri = f"{account}.dkr.ecr.{Aws.REGION}.{Aws.URL_SUFFIX}/{REPOSITORY}:latest"
+        self.repository_arn = f"arn:{Aws.PARTITION}:ecr:{Aws.REGION}:{account}:repository/{REPOSITORY}"
