@@ -13,6 +13,7 @@ from tests.local_cloud.conftest import IMAGE, RunningCloud, allow
 
 Act = Callable[..., Actor]
 _WRITE = ["logs:CreateLogStream", "logs:PutLogEvents"]
+_FLUSH_SECONDS = 0.5  # how often lines are stored
 _GROUPS = "arn:aws:logs:us-east-1:000000000000:log-group"
 
 
@@ -84,6 +85,7 @@ def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allow
     while sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "InProgress":
         time.sleep(0.1)
     assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Completed"
+    time.sleep(2 * _FLUSH_SECONDS)
     groups = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/TrainingJobs")["logGroups"]
     streams = [
         stream["logStreamName"]
