@@ -7,11 +7,29 @@ from aws_cdk import ArnFormat, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+# What SageMaker looks at before it puts network interfaces into a VPC.
+VPC_DESCRIPTIONS: Final = (
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+)
+
 # Statement id -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes every other
 # statement in turn and wants to see a run fail. One that stands here and is missed by a run after all is refused, too.
 UNPROVEN: Final[Mapping[str, str]] = {
+    "DebuggerImagePull": "the local SageMaker evaluates no rules of SageMaker's Debugger",
+    "DebuggerLogs": "the local SageMaker evaluates no rules of SageMaker's Debugger",
+    "DebuggerMetrics": "the local SageMaker evaluates no rules of SageMaker's Debugger",
+    "JobTagsRead": "AWS's documentation asks for it; the local Step Functions reads no tags",
     "LogDelivery": "the local Step Functions writes no logs",
+    "OutputEncrypt": "AWS's documentation asks for it beside what S3 checks; the local SageMaker checks what S3 does",
     "Tracing": "the local cloud has no X-Ray; without it, functions and executions work and leave no traces",
+    "VolumeGrant": "the laptop's jobs and endpoints have no volumes of their own",
+    "VpcInterfaces": "the local cloud has no VPC that a container could stand in",
+    "VpcInterfacesUse": "the local cloud has no VPC that a container could stand in",
+    "VpcLook": "the local cloud has no VPC that a container could stand in",
 }
 
 # The only actions that any statement may allow on "*", each with the reason why no smaller resource can be named.
@@ -31,6 +49,7 @@ ON_EVERYTHING: Final[Mapping[str, str]] = {
         ),
         "has no resource-level permission; Step Functions asks for it before it logs executions",
     ),
+    **dict.fromkeys(VPC_DESCRIPTIONS, "has no resource-level permission; it only describes"),
     "xray:PutTelemetryRecords": "has no resource-level permission; a trace belongs to no resource",
     "xray:PutTraceSegments": "has no resource-level permission; a trace belongs to no resource",
 }

@@ -9,9 +9,12 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from contract.names import Prefix
-from infra.image.construct import Images
-from infra.policies import allow, arn, from_this_account, read_write, role
-from infra.settings import Settings
+from infra.debugger_image import DebuggerImage
+from infra.image.construct import PULL, Images
+from infra.instance_types import has_local_disks
+from infra.policies import VPC_DESCRIPTIONS, allow, arn, from_this_account, read_write, role
+from infra.settings import Network, Settings
+from infra.source_bundle import SourceBundle
 
 _SERVICE: Final = "sagemaker.amazonaws.com"
 _JOBS_READ: Final = (
@@ -34,25 +37,20 @@ class SageMakerRoles(Construct):
         *,
         settings: Settings,
         bucket: s3.IBucket,
+        key_arn: str,
         images: Images,
-        source_bundle_arn: str,
+        source: SourceBundle,
+        debugger: DebuggerImage | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        read = [f"{prefix}/*" for prefix in (*_JOBS_READ, settings.weights_prefix)]
-        write = [f"{prefix}/*" for prefix in _JOBS_WRITE]
+        self._settings, self._bucket, self._key, self._images = settings, bucket, key_arn, images
         self.job = role(
             self,
             "Job",
             service=_SERVICE,
             description="Pedigree's prepare, feature, tuning and training jobs",
             conditions=from_this_account(self),
-            statements=[
-                *read_write(bucket.bucket_arn, read=read, write=write, sid="Bucket"),
-                allow(["s3:GetObject"], [source_bundle_arn], sid="SourceBundle"),
-                *_other_sources(settings.source_buckets),
-                *images.pull_statements(),
-                *_telemetry(self, namespace="/aws/sagemaker/TrainingJobs"),
-            ],
+            statements=[*self._job_statements(source), *_debugger(self, debugger)],
         )
         self.endpoint = role(
             self,
@@ -60,12 +58,98 @@ class SageMakerRoles(Construct):
             service=_SERVICE,
             description="Pedigree's endpoint",
             conditions=from_this_account(self),
-            statements=[
-                *read_write(bucket.bucket_arn, read=[f"{Prefix.MODELS}/*"], sid="Bucket"),
-                *images.pull_statements(),
-                *_telemetry(self, namespace="/aws/sagemaker/Endpoints", own_group=f"/{settings.prefix}"),
-            ],
+            statements=self._endpoint_statements(),
         )
+
+    def _job_statements(self, source: SourceBundle) -> list[iam.PolicyStatement]:
+        settings, jobs = self._settings, self._settings.jobs
+        # The rules of SageMaker's Debugger run under this role, too, and stand beside the model.
+        read = (*_JOBS_READ, settings.weights_prefix, *([Prefix.MODELS] if settings.debugger == "managed" else []))
+        types = [job.instance_type for job in (jobs.prepare, jobs.extract, jobs.tune, jobs.train)]
+        return [
+            *read_write(
+                self._bucket.bucket_arn,
+                read=[f"{prefix}/*" for prefix in read],
+                write=[f"{prefix}/*" for prefix in _JOBS_WRITE],
+                sid="Bucket",
+                key_arn=self._key,
+            ),
+            *_outputs(self._key),
+            *_volumes(self._key, types),
+            *_source_bundle(source, isolated=settings.network.isolation),
+            *_other_sources(settings.source_buckets),
+            *self._images.pull_statements(),
+            *_vpc(self, settings.network),
+            *_telemetry(self, namespace="/aws/sagemaker/TrainingJobs"),
+        ]
+
+    def _endpoint_statements(self) -> list[iam.PolicyStatement]:
+        settings = self._settings
+        return [
+            *read_write(
+                self._bucket.bucket_arn,
+                read=[f"{Prefix.MODELS}/*"],
+                write=[f"{Prefix.CAPTURES}/*"] if settings.endpoint.capture_percent else [],
+                sid="Bucket",
+                key_arn=self._key,
+            ),
+            *_volumes(self._key, [settings.endpoint.instance_type]),
+            *self._images.pull_statements(),
+            *_vpc(self, settings.network),
+            *_telemetry(self, namespace="/aws/sagemaker/Endpoints", own_group=f"/{settings.prefix}"),
+        ]
+
+
+def _source_bundle(source: SourceBundle, *, isolated: bool) -> list[iam.PolicyStatement]:
+    """The container fetches its code; where that reaches no network, SageMaker does, as a channel, and lists it."""
+    read = allow(["s3:GetObject"], [source.object_arn], sid="SourceBundle")
+    if not isolated:
+        return [read]
+    only = {"StringLike": {"s3:prefix": f"{source.key}*"}}
+    return [read, allow(["s3:ListBucket"], [source.bucket_arn], sid="SourceBundleList", conditions=only)]
+
+
+def _outputs(key_arn: str) -> list[iam.PolicyStatement]:
+    return [allow(["kms:Encrypt"], [key_arn], sid="OutputEncrypt")] if key_arn else []
+
+
+def _volumes(key_arn: str, instance_types: Sequence[str]) -> list[iam.PolicyStatement]:
+    """SageMaker hands the key to the volumes of its instances by a grant; disks of an instance's own take none."""
+    if not key_arn or all(map(has_local_disks, instance_types)):
+        return []
+    by_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+    return [allow(["kms:CreateGrant"], [key_arn], sid="VolumeGrant", conditions=by_aws)]
+
+
+def _vpc(scope: Construct, network: Network) -> list[iam.PolicyStatement]:
+    """SageMaker puts a network interface into the VPC for each container, under the role of the container."""
+    if not network.subnets:
+        return []
+    interfaces = arn(scope, "ec2", "network-interface", "*")
+    places = [
+        *(arn(scope, "ec2", "subnet", subnet) for subnet in network.subnets),
+        *(arn(scope, "ec2", "security-group", group) for group in network.security_groups),
+    ]
+    change = (
+        "ec2:CreateNetworkInterfacePermission",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DeleteNetworkInterfacePermission",
+    )
+    return [
+        allow(["ec2:CreateNetworkInterface"], [interfaces, *places], sid="VpcInterfaces"),
+        allow(change, [interfaces], sid="VpcInterfacesUse"),
+        allow(VPC_DESCRIPTIONS, ["*"], sid="VpcLook"),
+    ]
+
+
+def _debugger(scope: Construct, image: DebuggerImage | None) -> list[iam.PolicyStatement]:
+    """SageMaker evaluates Debugger's rules in processing jobs, under the role of the job that they look at."""
+    if image is None:
+        return []
+    return [
+        allow(PULL, [image.repository_arn], sid="DebuggerImagePull"),
+        *_telemetry(scope, namespace="/aws/sagemaker/ProcessingJobs", sid="Debugger"),
+    ]
 
 
 def _other_sources(buckets: Sequence[str]) -> list[iam.PolicyStatement]:
@@ -78,7 +162,7 @@ def _other_sources(buckets: Sequence[str]) -> list[iam.PolicyStatement]:
     ]
 
 
-def _telemetry(scope: Construct, *, namespace: str, own_group: str = "") -> list[iam.PolicyStatement]:
+def _telemetry(scope: Construct, *, namespace: str, own_group: str = "", sid: str = "") -> list[iam.PolicyStatement]:
     """Return what allows writing logs and metrics where SageMaker writes them.
 
     Training jobs share one log group, called as the metrics' namespace; each endpoint has a group of its own below.
@@ -88,12 +172,12 @@ def _telemetry(scope: Construct, *, namespace: str, own_group: str = "") -> list
         allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
             [log_group, f"{log_group}:*"],
-            sid="Logs",
+            sid=f"{sid}Logs",
         ),
         allow(
             ["cloudwatch:PutMetricData"],
             ["*"],  # has no resource-level permission; the namespace limits it
-            sid="Metrics",
+            sid=f"{sid}Metrics",
             conditions={"StringLike": {"cloudwatch:namespace": f"{namespace}*"}},
         ),
     ]

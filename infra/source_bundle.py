@@ -22,6 +22,8 @@ class SourceBundle(Construct):
         archive = write_source_bundle(bundle_path(self, "sourcedir.tar.gz"), PACKAGES)
         asset = s3_assets.Asset(self, "Asset", path=str(archive))
         self.uri = asset.s3_object_url
+        self.key = asset.s3_object_key
+        self.bucket_arn = asset.bucket.bucket_arn
         self.object_arn = asset.bucket.arn_for_objects(asset.s3_object_key)
         self.revision = source_revision(archive)
 

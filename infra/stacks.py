@@ -8,6 +8,7 @@ from constructs import Construct
 from contract.names import Output, stack_name
 from contract.names import Stack as Part
 from infra.data import DataBucket
+from infra.debugger_image import DebuggerImage
 from infra.front_door.construct import FrontDoor
 from infra.image.construct import Images
 from infra.roles import SageMakerRoles
@@ -63,8 +64,17 @@ class PipelineStack(Stack):
         bucket = data.bucket
         source = SourceBundle(self, "Source")
         images = Images(self, "Images", settings=settings, removal=_REMOVAL[settings.removal])
+        debugger = DebuggerImage(self, "Debugger") if settings.debugger == "managed" else None
+        key_arn = data.key.key_arn if data.key is not None else ""
         roles = SageMakerRoles(
-            self, "Roles", settings=settings, bucket=bucket, images=images, source_bundle_arn=source.object_arn
+            self,
+            "Roles",
+            settings=settings,
+            bucket=bucket,
+            key_arn=key_arn,
+            images=images,
+            source=source,
+            debugger=debugger,
         )
         api = front_door.front_door
         smoke_test = SmokeTest(self, "SmokeTest", bucket=bucket, api_url=api.url, api_key_id=api.key.key_id)
@@ -79,9 +89,10 @@ class PipelineStack(Stack):
             endpoint_name=front_door.endpoint_name,
             smoke_test=smoke_test.function.function_arn,
             api_url=api.url,
-            customer_key=data.key.key_arn if data.key is not None else "",
+            customer_key=key_arn,
             rollback_alarms=rollback_alarms(settings.prefix),
             source_revision=source.revision,
+            debugger_image=debugger.uri if debugger is not None else "",
         )
         pipeline = Pipeline(self, "Pipeline", facts=facts, bucket_arn=bucket.bucket_arn)
         alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=data.notices.topic)

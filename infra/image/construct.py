@@ -15,7 +15,7 @@ from infra.settings import Settings
 _ECR_IMAGE: Final = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/(?P<name>[^:@]+)[:@].+"
 )
-_PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 
 
 class Images(Construct):
@@ -37,7 +37,7 @@ class Images(Construct):
         if not self._repositories:
             return []
         return [
-            allow(_PULL, self._repositories, sid="ImagePull"),
+            allow(PULL, self._repositories, sid="ImagePull"),
             allow(["ecr:GetAuthorizationToken"], ["*"], sid="ImageLogin"),  # has no resource-level permission
         ]
 
