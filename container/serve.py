@@ -1,6 +1,7 @@
 """``serve``: SageMaker's verb for an endpoint. Becomes the server that travels in the model artifact."""
 
 import os
+import pwd
 import sys
 from pathlib import Path
 from typing import Final, NoReturn
@@ -9,6 +10,8 @@ from container.environment import BASE_DIR_VARIABLE, OPENMP_DEFAULTS, Layout
 from container.errors import LaunchError
 
 SERVER_MODULE: Final = "serving.server"
+# Made by the Dockerfile. SageMaker starts containers as root; what reads photos of strangers need not stay that.
+SERVER_USER: Final = "pedigree"
 
 
 def main() -> NoReturn:
@@ -35,6 +38,7 @@ def become_server(layout: Layout) -> NoReturn:
     environment = {
         **OPENMP_DEFAULTS,
         **os.environ,
+        **drop_privileges(server, SERVER_USER),
         BASE_DIR_VARIABLE: str(layout.base),
         "PYTHONPATH": str(code),
         "PYTHONUNBUFFERED": "1",
@@ -42,6 +46,41 @@ def become_server(layout: Layout) -> NoReturn:
     }
     os.chdir(code)
     os.execve(sys.executable, [sys.executable, "-m", SERVER_MODULE], environment)  # noqa: S606  a list, no shell
+
+
+def drop_privileges(server: Path, name: str) -> dict[str, str]:
+    """Become the user ``name`` for good, if this is root and the user exists; return what changes in the environment.
+
+    Nothing changes, and a line says so, where that user may not read the artifact: how SageMaker mounts it is its own
+    business, and a server that runs as root is better than none.
+    """
+    if os.geteuid() != 0:
+        return {}
+    try:
+        user = pwd.getpwnam(name)
+    except KeyError:
+        return {}  # not in our image: on a laptop the person's own user is the right one, whoever that is
+    if not _may_read(server, user):
+        print(f"serve: {name} may not read {server.parent}; the server runs as root", file=sys.stderr)
+        return {}
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+    return {"HOME": user.pw_dir, "USER": name}
+
+
+def _may_read(server: Path, user: pwd.struct_passwd) -> bool:
+    """Ask the system as that user: modes alone do not tell where access lists or other file systems decide."""
+    groups, group = os.getgroups(), os.getegid()
+    os.setgroups([])
+    os.setegid(user.pw_gid)
+    os.seteuid(user.pw_uid)
+    try:
+        return os.access(server, os.R_OK, effective_ids=True)
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def _listing(directory: Path) -> str:

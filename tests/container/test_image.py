@@ -1,9 +1,13 @@
 """The image's recipe: complete for the code that runs in it, and in the project's versions."""
 
 import ast
+import importlib.metadata
 import re
 import sys
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 RUNS_IN_THE_IMAGE = ("contract", "vision", "training", "serving", "container")
@@ -16,6 +20,23 @@ DISTRIBUTIONS = {
 
 def pins(path: Path) -> dict[str, str]:
     return dict(re.findall(r"^([\w.-]+)==([\w.+]+)", path.read_text(), re.MULTILINE))
+
+
+def needed(names: set[str]) -> set[str]:
+    """These distributions and all that they need in turn, as what is installed here says."""
+    found: set[tuple[str, str]] = set()
+    waiting = [(canonicalize_name(name), "") for name in names]
+    while waiting:
+        each = waiting.pop()
+        if each in found:
+            continue
+        found.add(each)
+        name, extra = each
+        for text in importlib.metadata.requires(name) or []:
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
+                waiting += [(canonicalize_name(requirement.name), wanted) for wanted in ("", *requirement.extras)]
+    return {name for name, _ in found}
 
 
 def imported(package: str) -> set[str]:
@@ -43,6 +64,18 @@ def test_the_image_has_the_versions_of_the_project() -> None:
     image, project = pins(ROOT / "container" / "requirements.txt"), pins(ROOT / "requirements.txt")
     assert len(image) > 10
     assert image.items() <= project.items()
+
+
+def test_the_image_s_constraints_are_the_project_s_for_all_that_is_installed_in_it() -> None:
+    project = {canonicalize_name(name): version for name, version in pins(ROOT / "constraints.txt").items()}
+    image = {canonicalize_name(name): pin for name, pin in pins(ROOT / "container" / "constraints.txt").items()}
+    wanted = needed(set(pins(ROOT / "container" / "requirements.txt")))
+    assert image == {name: project[name] for name in wanted}
+
+
+def test_the_base_is_pinned_by_digest() -> None:
+    (base,) = re.findall(r"^FROM (\S+\.\S+) AS", (ROOT / "container" / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.fullmatch(r"public\.ecr\.aws/docker/library/python:3\.12-slim-bookworm@sha256:[0-9a-f]{64}", base)
 
 
 def test_the_image_has_all_that_its_code_imports() -> None:
