@@ -36,7 +36,7 @@ def needed(names: set[str]) -> set[str]:
             requirement = Requirement(text)
             if requirement.marker is None or requirement.marker.evaluate({"extra": extra}):
                 waiting += [(canonicalize_name(requirement.name), wanted) for wanted in ("", *requirement.extras)]
-    return {name for name, _ in found}
+    return {str(name) for name, _ in found}
 
 
 def imported(package: str) -> set[str]:
@@ -67,8 +67,8 @@ def test_the_image_has_the_versions_of_the_project() -> None:
 
 
 def test_the_image_s_constraints_are_the_project_s_for_all_that_is_installed_in_it() -> None:
-    project = {canonicalize_name(name): version for name, version in pins(ROOT / "constraints.txt").items()}
-    image = {canonicalize_name(name): pin for name, pin in pins(ROOT / "container" / "constraints.txt").items()}
+    project = {str(canonicalize_name(name)): version for name, version in pins(ROOT / "constraints.txt").items()}
+    image = {str(canonicalize_name(name)): pin for name, pin in pins(ROOT / "container" / "constraints.txt").items()}
     wanted = needed(set(pins(ROOT / "container" / "requirements.txt")))
     assert image == {name: project[name] for name in wanted}
 
