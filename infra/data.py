@@ -8,6 +8,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from contract.names import Prefix
+from infra.cleanup.construct import EmptyBuckets
 from infra.customer_key import CustomerKey
 from infra.settings import Settings
 
@@ -60,6 +61,10 @@ class DataBucket(Construct):
             lifecycle_rules=[*(_expire(prefix, days) for prefix, days in _EXPIRES.items()), _old_versions()],
             **_encryption(self.key),
         )
+        if removal is RemovalPolicy.DESTROY:
+            # The data first: emptying it is logged in the other one.
+            buckets = [self.bucket, self.logs]
+            EmptyBuckets(self, "EmptyBuckets", name=f"{settings.prefix}-empty-buckets", buckets=buckets)
 
 
 def _private_bucket(scope: Construct, construct_id: str, removal: RemovalPolicy, **options: Any) -> s3.Bucket:

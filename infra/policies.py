@@ -34,6 +34,7 @@ UNPROVEN: Final[Mapping[str, str]] = {
 
 # The only actions that any statement may allow on "*", each with the reason why no smaller resource can be named.
 ON_EVERYTHING: Final[Mapping[str, str]] = {
+    "application-autoscaling:DescribeScalableTargets": "has no resource-level permission; it lists the account's",
     "cloudwatch:PutMetricData": "has no resource-level permission; a condition on the namespace limits it",
     "ecr:GetAuthorizationToken": "has no resource-level permission; the token opens what the role may pull or push",
     **dict.fromkeys(
@@ -48,6 +49,17 @@ ON_EVERYTHING: Final[Mapping[str, str]] = {
             "logs:UpdateLogDelivery",
         ),
         "has no resource-level permission; Step Functions asks for it before it logs executions",
+    ),
+    **dict.fromkeys(
+        (
+            "sagemaker:ListEndpointConfigs",
+            "sagemaker:ListEndpoints",
+            "sagemaker:ListHyperParameterTuningJobs",
+            "sagemaker:ListModelPackageGroups",
+            "sagemaker:ListModels",
+            "sagemaker:ListTrainingJobs",
+        ),
+        "has no resource-level permission; it lists names, and only those of the stage are deleted",
     ),
     **dict.fromkeys(VPC_DESCRIPTIONS, "has no resource-level permission; it only describes"),
     "xray:PutTelemetryRecords": "has no resource-level permission; a trace belongs to no resource",
@@ -125,3 +137,13 @@ def read_write(
     if key_arn and write:
         statements.append(allow(["kms:GenerateDataKey"], [key_arn], sid=f"{sid}Encrypt"))
     return statements
+
+
+def remove_scaling(scope: Construct) -> iam.PolicyStatement:
+    """Return what allows taking the scaling of endpoints away; a target's name says nothing of what it scales."""
+    return allow(
+        ["application-autoscaling:DeregisterScalableTarget"],
+        [arn(scope, "application-autoscaling", "scalable-target", "*")],
+        sid="RemoveScaling",
+        conditions={"StringEquals": {"application-autoscaling:service-namespace": "sagemaker"}},
+    )

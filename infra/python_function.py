@@ -1,4 +1,4 @@
-"""A Lambda function of ours: one handler file, the contract, nothing else."""
+"""A Lambda function of ours: its handler, the contract, and what else it names of this repository."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from infra.bundles import bundle_path, write_zip
+from infra.bundles import ROOT, bundle_path, write_zip
 from infra.policies import allow, role
 from infra.watch.tracing import trace_statement
 
@@ -27,10 +27,13 @@ class PythonFunction(Construct):
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
         memory_mb: int = 256,
+        modules: Sequence[Path] = (),
     ) -> None:
+        """Put the handler's file into an archive, and ``modules``, which it imports, under the names they have here."""
         super().__init__(scope, construct_id)
         name = f"{handler.parent.name}-{handler.stem}"
-        archive = write_zip(bundle_path(self, f"{name}.zip"), files={"handler.py": handler}, packages=["contract"])
+        files = {"handler.py": handler} | {module.relative_to(ROOT).as_posix(): module for module in modules}
+        archive = write_zip(bundle_path(self, f"{name}.zip"), files=files, packages=["contract"])
         # How long it keeps them is settled for all log groups at once: infra/watch/logs.py.
         log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         write_logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group.log_group_arn}:*"], sid="Logs")

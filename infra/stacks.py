@@ -7,6 +7,7 @@ from constructs import Construct
 
 from contract.names import Output, stack_name
 from contract.names import Stack as Part
+from infra.cleanup.construct import Cleanup
 from infra.data import DataBucket
 from infra.debugger_image import DebuggerImage
 from infra.front_door.construct import FrontDoor
@@ -100,6 +101,13 @@ class PipelineStack(Stack):
         alarms.watch_function("smoke-test", smoke_test.function)
         events = EventNotices(self, "Events", stage=settings.stage, notices=data.notices)
         events.executions_of(pipeline.state_machine.state_machine_arn)
+        Cleanup(
+            self,
+            "Cleanup",
+            settings=settings,
+            state_machine=pipeline.state_machine,
+            before=[pipeline, roles, smoke_test],
+        )
         CfnOutput(self, Output.STATE_MACHINE, value=pipeline.state_machine.state_machine_arn)
 
 

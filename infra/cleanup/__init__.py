@@ -1,0 +1,1 @@
+"""Custom resources of our own: nothing that executions made outlives the stacks."""
