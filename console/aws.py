@@ -33,7 +33,8 @@ class Aws:
     def start(self) -> None:
         """Check that the credentials are good for something."""
         try:
-            session = boto3.Session()
+            # The CDK CLI and Lambda say AWS_REGION; boto3 by itself reads AWS_DEFAULT_REGION only.
+            session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
             if not session.region_name:
                 raise ConsoleError("No AWS region is chosen.", _HOW)
             self._region = session.region_name

@@ -14,6 +14,7 @@ from console.aws import Aws
 from console.cloud import Cloud
 from console.cost import show as cost_page
 from console.deployment import Deployment
+from console.doctor import examination
 from console.errors import ConsoleError
 from console.laptop import Laptop
 from console.prediction import Api
@@ -158,6 +159,7 @@ def deploy(context: typer.Context) -> None:
     console: Console = context.obj
     try:
         console.cloud.start()
+        examination.require_quick(console.project, console.cloud)
         Deployment(console.project, console.cloud, console.screen).deploy()
         api_url = console.cloud.predict_url(deployed(console.cloud).api_url)
         console.screen.say(f"API: {api_url}")
@@ -219,6 +221,29 @@ def report(
     print(path)
     if open_it and not webbrowser.open(path.as_uri()):
         raise ConsoleError("No browser could be opened.", f"Open it yourself: {path.as_uri()}")
+
+
+@app.command()
+def doctor(
+    context: typer.Context,
+    data: Annotated[str, typer.Option(help="Look for these photos, not for those that the settings name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+) -> None:
+    """Look for what would stand in the way, and say for each thing what to do.
+
+    With --on aws: credentials, SageMaker in the region, the CDK's bootstrap, the quotas of the instance types in use,
+    network, weights, photos. Nothing is changed. Exit code 1 where something will not work.
+    """
+    console: Console = context.obj
+    if as_json:
+        found = examination.examine(console.project, console.cloud, data)
+        print(json.dumps(examination.as_json(found), indent=2))
+    else:
+        with console.screen.task("Looking", "Looked"):
+            found = examination.examine(console.project, console.cloud, data)
+        examination.show(found, console.screen)
+    if examination.has_problems(found):
+        raise typer.Exit(1)
 
 
 @app.command()

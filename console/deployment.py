@@ -16,7 +16,7 @@ from console.screen import Screen
 from console.stacks import describe_stack, describe_stacks
 
 _QUIET: Final = ("--ci", "--no-color", "--no-notices")
-_BOOTSTRAP_STACK: Final = "CDKToolkit"
+BOOTSTRAP_STACK: Final = "CDKToolkit"
 
 
 class Deployment:
@@ -128,7 +128,7 @@ class Deployment:
             write_json(marker, {"sources": fingerprint})
 
     def _bootstrap(self) -> None:
-        state = describe_stack(self._cloud, _BOOTSTRAP_STACK)
+        state = describe_stack(self._cloud, BOOTSTRAP_STACK)
         if state is not None and state.is_complete:
             return
         where = f"aws://{self._cloud.account()}/{self._cloud.region()}"

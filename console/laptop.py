@@ -27,6 +27,8 @@ _OUTPUT_FILE: Final = "console.log"
 # Restoring a state with an endpoint means loading torch once.
 START_SECONDS: Final = 120.0
 STOP_SECONDS: Final = 30.0
+# The variables that move the local cloud's ports, and where it listens without them.
+PORTS: Final[Mapping[str, int]] = {"PEDIGREE_PORT": 4566, "PEDIGREE_API_PORT": 8080}
 _OTHER_IDENTITIES: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -92,7 +94,7 @@ class Laptop:
         state = self._project.local_cloud
         state.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "local_cloud", "--state", str(state)]
-        command += ["--port", _port("PEDIGREE_PORT", 4566), "--api-port", _port("PEDIGREE_API_PORT", 8080)]
+        command += ["--port", chosen_port("PEDIGREE_PORT"), "--api-port", chosen_port("PEDIGREE_API_PORT")]
         command += ["--image", f"{IMAGE}={self._project.programs}", "--exit-with-stdin"]
         environment = _without_other_identities() | {"PYTHONUNBUFFERED": "1"}
         (state / _OUTPUT_FILE).unlink(missing_ok=True)  # what an earlier one said is no news
@@ -228,8 +230,13 @@ def _session(connection: Connection) -> boto3.Session:
     )
 
 
-def _port(variable: str, default: int) -> str:
-    text = os.environ.get(variable, "") or str(default)
+def chosen_port(variable: str) -> str:
+    """Return the port that a variable of ``PORTS`` moves, or its usual one.
+
+    Raises:
+        ConsoleError: what the variable holds is no port.
+    """
+    text = os.environ.get(variable, "") or str(PORTS[variable])
     if not text.isdecimal() or not 0 < int(text) < 65536:
         raise ConsoleError(f"{variable}={text}: a port number from 1 to 65535 expected.")
     return text

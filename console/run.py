@@ -14,6 +14,7 @@ from console import dataset, execution, summary
 from console.cloud import Cloud
 from console.dataset import Source
 from console.deployment import Deployment
+from console.doctor import examination
 from console.errors import ConsoleError
 from console.interrupts import Interrupted, shielded
 from console.live import LiveDisplay
@@ -47,6 +48,7 @@ class Run:
         former = summary.former_seconds(self._project.run, self._options)
         try:
             self._cloud.start()
+            examination.require_quick(self._project, self._cloud)
             Deployment(self._project, self._cloud, self._screen).ensure()
             stage = deployed(self._cloud)
             source = self._source(data, stage)

@@ -3,7 +3,7 @@ from typer.testing import CliRunner
 
 from console.commands import app
 
-COMMANDS = ("up", "env", "deploy", "run", "status", "predict", "report", "cost", "down")
+COMMANDS = ("up", "env", "deploy", "run", "status", "predict", "report", "doctor", "cost", "down")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
