@@ -6,14 +6,15 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from local_cloud.adapter import objects
+from local_cloud.adapter import objects, topics
 from local_cloud.settings import LocalCloudError
 from local_cloud.trail import Evaluation
 
 Record = Callable[[Evaluation], None]
 
-# MiniStack answers a refused further permission (a copy's source, a key) with the resource of the first one.
-_refused: contextvars.ContextVar[tuple[str, str]] = contextvars.ContextVar("refused", default=("", ""))
+# (what MiniStack asked for, what was refused, its resource). It answers the refusal of a further permission, such as a
+# copy's source or a key, with the resource of the first one.
+_refused: contextvars.ContextVar[tuple[str, str, str]] = contextvars.ContextVar("refused", default=("", "", ""))
 _MARK: Final = "records_permissions"
 
 
@@ -33,16 +34,32 @@ def install(record: Record) -> None:
         service_context: dict[str, Any] | None = None,
     ) -> Any:
         if service == "s3" and iam_action.startswith("kms:"):
-            service, service_context = "kms", objects.key_context(region)
-        denied = plain(access_key_id, iam_action, service, region, resource_arn, service_context)
+            return evaluate(access_key_id, iam_action, "kms", region, resource_arn, objects.key_context(region))
+        denied = evaluate(access_key_id, iam_action, service, region, resource_arn, service_context)
+        if denied is None and iam_action == "sns:Publish":
+            through = {"kms:ViaService": f"sns.{region}.amazonaws.com"}
+            for action, key in topics.key_permissions(resource_arn):
+                denied = denied or evaluate(access_key_id, action, "kms", region, key, through, asked=iam_action)
+        return denied
+
+    def evaluate(
+        access_key_id: str,
+        action: str,
+        service: str,
+        region: str,
+        resource_arn: str,
+        service_context: dict[str, Any] | None,
+        asked: str = "",
+    ) -> Any:
+        denied = plain(access_key_id, action, service, region, resource_arn, service_context)
         if isinstance(denied, iam_evaluator.AuthError):
             return denied
         if denied is not None:
-            _refused.set((iam_action, resource_arn))
+            _refused.set((asked or action, action, resource_arn))
         session = _role_session(access_key_id)
         if session is not None:
             context = {key.lower(): value for key, value in (service_context or {}).items()}
-            record(Evaluation(*session, iam_action, resource_arn, denied is None, context))
+            record(Evaluation(*session, action, resource_arn, denied is None, context))
         return denied
 
     setattr(enforce, _MARK, True)
@@ -90,15 +107,15 @@ def _worded(iam_actions: Any) -> Callable[..., Any]:
 
     @functools.wraps(plain)
     def access_denied_response(service: str, action: str, principal_arn: str, request_id: str, **details: Any) -> Any:
-        refused_action, refused_resource = _refused.get()
-        if refused_action == action and not details.get("error_code"):
-            details["resource_arn"] = refused_resource
+        asked, refused, resource = _refused.get()
+        if asked == action and not details.get("error_code"):
+            action, details["resource_arn"] = refused, resource
             unsaid = not details.get("message") and not details.get("resource_policy_arn")
-            if unsaid and refused_resource != "*":
+            if unsaid and resource != "*":
                 # S3 quotes its own resources, and only those.
-                resource = f'"{refused_resource}"' if action.startswith("s3:") else refused_resource
+                named = f'"{resource}"' if action.startswith("s3:") else resource
                 details["message"] = iam_actions.identity_denial_message(
-                    action, principal_arn, resource, details.get("explicit_deny", False)
+                    action, principal_arn, named, details.get("explicit_deny", False)
                 )
         return plain(service, action, principal_arn, request_id, **details)
 

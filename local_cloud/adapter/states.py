@@ -15,6 +15,8 @@ from local_cloud.workflow import ExecutionEndedError, Task, is_lambda_invoke, la
 # MiniStack hands a task's resource and arguments down without the execution; the two meet again through this.
 _current: contextvars.ContextVar[Task] = contextvars.ContextVar("current task")
 _scheduled: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("event of the scheduled task")
+# What the state that runs has assigned so far: an execution is one thread.
+_assigned: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("assigned variables")
 # Step Functions' quota for the input or result of a task.
 _MAX_PAYLOAD: Final = 262_144
 # The rules of .sync integrations, as AWS documents them for the state machine's policy.
@@ -137,8 +139,16 @@ def _install_tasks(stepfunctions: Any) -> None:
 
 
 def _install_history(stepfunctions: Any) -> None:
-    """Word the history's events as AWS does: resource type, operation, arguments."""
+    """Word the history's events as AWS does: resource type, operation, arguments, assigned variables."""
     plain: Callable[..., Any] = stepfunctions._add_event
+    assign: Callable[..., None] = stepfunctions._apply_state_assign
+
+    @functools.wraps(assign)
+    def apply_state_assign(state: dict[str, Any], raw_input: Any, context: Any, *rest: Any, **options: Any) -> None:
+        assign(state, raw_input, context, *rest, **options)
+        names = state.get("Assign") or {}
+        values = (context or {}).get("variables", {})
+        _assigned.set({**_assigned.get({}), **{name: json.dumps(values[name]) for name in names if name in values}})
 
     @functools.wraps(plain)
     def add_event(execution: dict[str, Any], kind: str, details: dict[str, Any] | None = None) -> Any:
@@ -146,12 +156,17 @@ def _install_history(stepfunctions: Any) -> None:
             for found in details.values():
                 if isinstance(found, dict) and str(found.get("resource", "")).startswith("arn:aws:states:::"):
                     found["resourceType"], found["resource"] = _type_and_operation(found["resource"])
+        if kind.endswith("StateEntered"):
+            _assigned.set({})
+        if kind.endswith("StateExited") and details and _assigned.get({}):
+            details["stateExitedEventDetails"]["assignedVariables"] = _assigned.get()
         event = plain(execution, kind, details)
         if kind == "TaskScheduled":
             _scheduled.set(event)
         return event
 
     stepfunctions._add_event = add_event
+    stepfunctions._apply_state_assign = apply_state_assign
 
 
 def _describe_scheduled(resource: str, arguments: Any) -> None:

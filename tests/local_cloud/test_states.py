@@ -184,3 +184,11 @@ def test_a_result_larger_than_aws_takes_fails_the_task(machines: Machines) -> No
     machines.cloud.client("s3").put_object(Bucket="states", Key="large", Body=b"x" * 300_000)
     found = machines.run(_call("s3:getObject", Bucket="states", Key="large"), allow("s3:*"))
     assert found["error"] == "States.DataLimitExceeded"
+
+
+def test_the_history_tells_what_a_state_assigned(machines: Machines) -> None:
+    state = {**_call("s3:listBuckets"), "Assign": {"count": "{% $count($states.result.Buckets) %}"}}
+    found = machines.run(state, allow("s3:ListAllMyBuckets"))
+    history = machines.cloud.client("stepfunctions").get_execution_history(executionArn=found["executionArn"])
+    (exited,) = [event for event in history["events"] if event["type"] == "TaskStateExited"]
+    assert int(exited["stateExitedEventDetails"]["assignedVariables"]["count"]) > 0
