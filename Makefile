@@ -18,7 +18,7 @@ TRIALS ?= 4
 EPOCHS ?=
 NAME ?=
 
-.PHONY: help setup run up test test-all check format bench synth deploy down destroy clean
+.PHONY: help setup run up test test-all test-aws check settings format bench synth deploy down destroy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ test: $(CHECKS) $(NODE) ## the tests, without the slow ones
 test-all: $(CHECKS) $(NODE) ## all tests
 	$(BIN)/python -m pytest
 
+test-aws: $(CHECKS) $(NODE) ## the end-to-end tests on AWS, for money: PROFILE=... STAGE=e2e YES=1
+	@[ -n "$(PROFILE)" ] || { echo "Say which account: make test-aws PROFILE=<a profile of your AWS configuration>" >&2; exit 1; }
+	@AWS_PROFILE="$(PROFILE)" exec $(BIN)/python -m tests.end_to_end.on_aws --stage "$(or $(STAGE),e2e)" $(if $(YES),--yes)
+
 check: $(CHECKS) ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,6 +69,9 @@ check: $(CHECKS) ## lint, format, types
 format: $(CHECKS) ## bring the code into its format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+settings: setup ## docs/settings.md, from the code
+	$(BIN)/python -m infra.settings_page
 
 bench: setup ## one benchmark: NAME=features
 	$(BIN)/python -m benchmarks.bench_$(NAME)

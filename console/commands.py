@@ -138,14 +138,16 @@ def up(context: typer.Context) -> None:
 
 @app.command()
 def env(context: typer.Context) -> None:
-    """Print what points any AWS tool at the running local cloud.
+    """Print what points any AWS tool, and curl, at the running local cloud; for AWS, at what is deployed there.
 
     Use it so:   eval "$(pedigree env)"
 
     Then: aws sagemaker list-training-jobs, aws logs tail /aws/sagemaker/TrainingJobs, boto3, ...
     """
     console: Console = context.obj
-    for line in environment.export_lines(environment.variables(_laptop(console, "env"))):
+    _require_running(console)
+    unset = environment.OTHER_ACCOUNTS if isinstance(console.cloud, Laptop) else ()
+    for line in environment.export_lines(environment.variables(console.cloud), unset):
         print(line)
 
 

@@ -1,7 +1,9 @@
 import shlex
 import subprocess
 
-from console.environment import export_lines
+from console.environment import OTHER_ACCOUNTS, export_lines, variables
+from contract.names import Stack
+from tests.console.fakes import FakeCloud
 
 NASTY = "a b'c\"d$HOME`id`\\;#\n!e"
 
@@ -13,9 +15,16 @@ def test_any_value_survives_the_shell() -> None:
 
 
 def test_a_profile_of_the_persons_own_is_forgotten() -> None:
-    assert export_lines({})[-1] == "unset AWS_PROFILE AWS_SESSION_TOKEN"
+    assert export_lines({}, OTHER_ACCOUNTS)[-1] == "unset AWS_PROFILE AWS_SESSION_TOKEN"
 
 
 def test_plain_values_stay_readable() -> None:
     assert export_lines({"AWS_REGION": "us-east-1"})[0] == "export AWS_REGION=us-east-1"
     assert shlex.split(export_lines({"A": "b c"})[0]) == ["export", "A=b c"]
+
+
+def test_for_aws_no_credentials_are_printed_and_nothing_is_forgotten(cloud: FakeCloud) -> None:
+    for _ in Stack:
+        cloud.stub("cloudformation").add_client_error("describe_stacks", "ValidationError", "x does not exist")
+    lines = export_lines(variables(cloud))
+    assert lines == ["export AWS_REGION=us-east-1", "export AWS_DEFAULT_REGION=us-east-1"]

@@ -1,17 +1,28 @@
-"""A copy of the project in which the console runs as a person would run it."""
+"""A copy of the project in which the console runs as a person would run it, on the laptop or on AWS."""
 
+import contextlib
+import json
 import os
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 ROOT = Path(__file__).parents[2]
+# Set by tests/end_to_end/on_aws.py alone, so that nothing reaches for an account by accident.
+ON_AWS = "PEDIGREE_TEST_ON_AWS"
+IS_ON_AWS = ON_AWS in os.environ
+# What one command may take: a laptop's run is a minute or two, on AWS instances start and endpoints update.
+COMMAND_SECONDS = 4 * 3600.0 if IS_ON_AWS else 600.0
+TEST_SECONDS = 5 * 3600.0 if IS_ON_AWS else 900.0
 
 
 def free_port() -> int:
@@ -30,11 +41,18 @@ class Checkout:
     api_port: int = field(default_factory=free_port)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What stands in front of every command."""
+        return ()
+
+    @property
+    def prefix(self) -> str:
+        """What the names begin with of all that an execution makes."""
+        return "pedigree-laptop"
+
+    @property
     def environment(self) -> dict[str, str]:
-        own = {
-            name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PEDIGREE_", "PYTEST_"))
-        }
-        return own | {
+        return _without("AWS_", "PEDIGREE_", "PYTEST_") | {
             "PYTHONPATH": str(self.root),
             "PEDIGREE_PORT": str(self.port),
             "PEDIGREE_API_PORT": str(self.api_port),
@@ -42,7 +60,7 @@ class Checkout:
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "console.main", *map(str, arguments)],
+            [sys.executable, "-m", "console.main", *self.words, *map(str, arguments)],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -51,7 +69,7 @@ class Checkout:
             start_new_session=True,
         )
 
-    def pedigree(self, *arguments: str | Path, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+    def pedigree(self, *arguments: str | Path, timeout: float = COMMAND_SECONDS) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments)
         try:
             output, _ = process.communicate(timeout=timeout)
@@ -59,6 +77,28 @@ class Checkout:
             end(process)
             raise
         return subprocess.CompletedProcess(list(arguments), process.returncode, output)
+
+    def variables(self, *words: str) -> dict[str, str]:
+        """Return what `pedigree env` prints; ``words`` stand in front of it, such as --stage."""
+        done = self.pedigree(*words, "env")
+        assert done.returncode == 0, done.stdout
+        exports = [shlex.split(line)[1:] for line in done.stdout.splitlines() if line.startswith("export ")]
+        return dict(word.split("=", 1) for words in exports for word in words)
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[dict[str, str]]:
+        """Serve the last trained model again, and yield the variables that lead to it."""
+        process = self.start("up")
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if "Ctrl-C" in line:
+                    break
+            yield self.variables()
+        finally:
+            end(process)
+        assert process.returncode == 0
+        assert not self.processes()
 
     def processes(self) -> list[psutil.Process]:
         """Return every process that works in or for this checkout."""
@@ -68,6 +108,34 @@ class Checkout:
             if str(self.root) in command and process.info["status"] != psutil.STATUS_ZOMBIE:
                 found.append(process)
         return found
+
+
+@dataclass
+class AwsCheckout(Checkout):
+    """The same on AWS, with the credentials of the environment and a stage of its own."""
+
+    stage: str = ""
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return ("--on", "aws", "--stage", self.stage)
+
+    @property
+    def prefix(self) -> str:
+        return f"pedigree-{self.stage}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return _without("PEDIGREE_", "PYTEST_") | {"PYTHONPATH": str(self.root)}
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[dict[str, str]]:
+        """Yield the variables that lead to the endpoint, which has been serving all the time."""
+        yield self.variables()
+
+
+def _without(*prefixes: str) -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
 
 
 def end(process: subprocess.Popen[str]) -> None:
@@ -84,6 +152,12 @@ def end(process: subprocess.Popen[str]) -> None:
 
 
 def copy_checkout(destination: Path) -> Checkout:
+    copy_files(destination)
+    return Checkout(destination)
+
+
+def copy_files(destination: Path) -> None:
+    """Copy what git would commit, and link the CDK CLI."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         check=True,
@@ -96,4 +170,11 @@ def copy_checkout(destination: Path) -> Checkout:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
     (destination / "node_modules").symlink_to(ROOT / "node_modules")
-    return Checkout(destination)
+
+
+def write_stage(root: Path, stage: str, settings: Mapping[str, Any]) -> None:
+    """Give the cdk.json of a copy a stage."""
+    path = root / "cdk.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["context"]["stages"][stage] = dict(settings)
+    path.write_text(json.dumps(content, indent=2), "utf-8")

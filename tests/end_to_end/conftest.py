@@ -1,6 +1,8 @@
 """A checkout of its own and real photos: what every test of the whole job starts from."""
 
 import itertools
+import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.end_to_end.checkout import ROOT, Checkout, copy_checkout
+from tests.end_to_end.checkout import IS_ON_AWS, ON_AWS, ROOT, AwsCheckout, Checkout, copy_checkout
 from training.toy import draw_photo, toy_photos
 
 DOGS = ROOT.parent / "shared" / "data" / "dogs"
@@ -27,8 +29,24 @@ def drawn(root: Path) -> Path:
     return root
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """On AWS, leave out what cannot be tried there: marked so, or with a local cloud of its own."""
+    if not IS_ON_AWS:
+        return
+    marker = item.get_closest_marker("laptop_only")
+    if marker is not None:
+        pytest.skip(f"on the laptop only: {marker.args[0]}")
+    if "checkout" not in getattr(item, "fixturenames", ()):
+        pytest.skip("on the laptop only: starts a local cloud of its own")
+
+
 @pytest.fixture(scope="session")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """Where the console runs: a copy on the laptop, or the copy that `make test-aws` made, deployed and deletes."""
+    if IS_ON_AWS:
+        given = json.loads(os.environ[ON_AWS])
+        yield AwsCheckout(Path(given["root"]), stage=given["stage"])
+        return
     made = copy_checkout(tmp_path_factory.mktemp("checkout") / "pedigree")
     yield made
     for process in made.processes():  # only where a test failed

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import signal
 import struct
 import subprocess
@@ -19,9 +18,10 @@ import httpx
 import psutil
 import pytest
 
-from tests.end_to_end.checkout import Checkout, copy_checkout, end
+from contract.names import API_PATH
+from tests.end_to_end.checkout import IS_ON_AWS, TEST_SECONDS, Checkout, copy_checkout, end
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,19 @@ def finished(checkout: Checkout, photos: Path) -> Finished:
 
 @dataclass(frozen=True)
 class Up:
-    """A running local cloud with its variables."""
+    """A cloud that serves the model, with the variables that lead to it."""
 
     checkout: Checkout
     variables: dict[str, str]
 
     def post(self, body: bytes, content_type: str = "image/jpeg", key: str | None = None) -> httpx.Response:
         headers = {"content-type": content_type, "x-api-key": key or self.variables["PEDIGREE_API_KEY"]}
-        url = f"http://localhost:{self.checkout.api_port}/predict"
-        return httpx.post(url, content=body, headers=headers, timeout=60, trust_env=False)
+        return self.request("POST", API_PATH, content=body, headers=headers)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        return httpx.request(
+            method, self.variables["PEDIGREE_API_URL"] + path, timeout=60, trust_env=IS_ON_AWS, **options
+        )
 
     def aws(self, *arguments: str) -> Any:
         environment = self.checkout.environment | self.variables
@@ -67,19 +71,8 @@ class Up:
 @pytest.fixture(scope="module")
 def up(finished: Finished) -> Iterator[Up]:
     assert finished.code == 0, finished.output
-    process = finished.checkout.start("up")
-    assert process.stdout is not None
-    try:
-        for line in process.stdout:
-            if "Ctrl-C" in line:
-                break
-        printed = finished.checkout.pedigree("env").stdout
-        exports = [shlex.split(line)[1:] for line in printed.splitlines() if line.startswith("export ")]
-        yield Up(finished.checkout, dict(word.split("=", 1) for words in exports for word in words))
-    finally:
-        end(process)
-    assert process.returncode == 0
-    assert not finished.checkout.processes()
+    with finished.checkout.serving() as variables:
+        yield Up(finished.checkout, variables)
 
 
 def test_the_whole_job_succeeds_on_real_photos(finished: Finished) -> None:
@@ -116,6 +109,7 @@ def test_the_report_stands_alone(finished: Finished) -> None:
     assert not re.search(r"""(?:src|href)\s*=\s*["']https?:""", page)
 
 
+@pytest.mark.laptop_only("AWS leaves no processes here")
 def test_a_run_leaves_no_process_and_no_connection(finished: Finished) -> None:
     assert not finished.checkout.processes()
     assert not (finished.checkout.root / "build" / "local-cloud" / "connection.json").exists()
@@ -173,8 +167,7 @@ def test_a_wrong_key_is_refused_in_the_same_shape(up: Up) -> None:
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/predict", 405), ("POST", "/nothing", 404)])
 def test_other_methods_and_paths_are_told_so(up: Up, method: str, path: str, status: int) -> None:
     headers = {"x-api-key": up.variables["PEDIGREE_API_KEY"]}
-    url = f"http://localhost:{up.checkout.api_port}{path}"
-    answer = httpx.request(method, url, headers=headers, timeout=60, trust_env=False)
+    answer = up.request(method, path, headers=headers)
     assert answer.status_code == status, answer.text
     assert "error" in answer.json()
 
@@ -189,7 +182,9 @@ def test_pedigree_predict_names_the_breed(up: Up, photos: Path) -> None:
 def test_the_stock_aws_cli_describes_everything(up: Up, finished: Finished) -> None:
     execution = up.aws("stepfunctions", "describe-execution", "--execution-arn", finished.summary["execution_arn"])
     assert execution["status"] == "SUCCEEDED"
-    jobs = up.aws("sagemaker", "list-training-jobs")["TrainingJobSummaries"]
+    # In an account, jobs of others and of earlier tests are listed for ever.
+    mine = ("--name-contains", up.checkout.prefix, "--creation-time-after", str(execution["startDate"]))
+    jobs = up.aws("sagemaker", "list-training-jobs", *mine)["TrainingJobSummaries"]
     assert len(jobs) == 5  # prepare, extract, two trials, train
     for job in jobs:
         described = up.aws("sagemaker", "describe-training-job", "--training-job-name", job["TrainingJobName"])
@@ -218,6 +213,7 @@ def test_a_class_without_photos_fails_the_run_and_names_the_folder(up: Up, photo
 
 
 @pytest.mark.slow
+@pytest.mark.laptop_only("a training on AWS is no process that could be killed from here")
 def test_a_killed_training_is_named_and_the_next_run_resumes_it(up: Up, photos: Path, tmp_path: Path) -> None:
     arguments = ("run", "--data", photos, "--trials", "1", "--epochs", "60", "--seed", "7")
     process = up.checkout.start(*arguments)
@@ -248,6 +244,7 @@ def test_a_killed_training_is_named_and_the_next_run_resumes_it(up: Up, photos: 
 
 
 @pytest.mark.slow
+@pytest.mark.laptop_only("what is stopped is a local cloud of the run's own")
 @pytest.mark.parametrize(
     "step", ["Local cloud ready", "Deploying", "Prepare: started", "Tune: started", "Train: started"]
 )

@@ -8,7 +8,7 @@ from infra.settings_page import PAGE, page
 
 
 def test_the_page_is_current(context: dict[str, Any]) -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(context["stages"]), "run: python -m infra.settings_page"
+    assert PAGE.read_text(encoding="utf-8") == page(context["stages"]), "run: make settings"
 
 
 def test_every_key_is_on_the_page_once(context: dict[str, Any]) -> None:
