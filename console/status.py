@@ -1,6 +1,7 @@
 """`pedigree status`: what is deployed, what ran, what is served."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -54,13 +55,18 @@ def _show_model(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
         screen.say(f"Endpoint {stage.endpoint_name}: none yet, no model has been deployed")
         return
     screen.say(f"Endpoint {endpoint.name}: {endpoint.status} {endpoint.reason}".rstrip())
-    model = _production(cloud, stage.bucket)
-    metrics = model.get("metrics", {})
+    production = _production(cloud, stage.bucket)
+    package = production.get("model_package_arn")
+    if package is None:
+        return
+    known = _registered(cloud, package)
     for metric, words in ((FINAL_TEST_ACCURACY, "Test accuracy"), (FINAL_VALID_ACCURACY, "Validation accuracy")):
-        if metric.name in metrics:
-            screen.say(f"{words}: {percent(float(metrics[metric.name]))}")
-    if model:
-        screen.say(f"Trained by {model.get('training_job_name')}, deployed {model.get('deployed_at')}")
+        if metric.name in known:
+            screen.say(f"{words}: {percent(float(known[metric.name]))}")
+    version = package.rpartition("/")[2]
+    screen.say(
+        f"Version {version}, trained by {production.get('training_job_name')}, deployed {production.get('deployed_at')}"
+    )
 
 
 def _production(cloud: Cloud, bucket: str) -> dict[str, Any]:
@@ -72,3 +78,15 @@ def _production(cloud: Cloud, bucket: str) -> dict[str, Any]:
         raise
     found: dict[str, Any] = json.loads(answer["Body"].read())
     return found
+
+
+def _registered(cloud: Cloud, package: str) -> Mapping[str, str]:
+    """Return what the model registry knows of a version; nothing where it was deleted."""
+    try:
+        described = cloud.client("sagemaker").describe_model_package(ModelPackageName=package)
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return {}
+        raise
+    known: Mapping[str, str] = described.get("CustomerMetadataProperties", {})
+    return known

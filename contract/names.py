@@ -83,6 +83,7 @@ class Step(StrEnum):
     EXTRACT = "Extract features"
     TUNE = "Tune"
     TRAIN = "Train"
+    REGISTER = "Register"
     GATE = "Gate"
     DEPLOY = "Deploy"
     SMOKE_TEST = "Smoke test"

@@ -78,7 +78,15 @@ class PipelineStack(Stack):
             debugger=debugger,
         )
         api = front_door.front_door
-        smoke_test = SmokeTest(self, "SmokeTest", bucket=bucket, api_url=api.url, api_key_id=api.key.key_id)
+        smoke_test = SmokeTest(
+            self,
+            "SmokeTest",
+            settings=settings,
+            bucket=bucket,
+            key_arn=key_arn,
+            api_url=api.url,
+            api_key_id=api.key.key_id,
+        )
         facts = Facts(
             settings=settings,
             bucket=bucket.bucket_name,

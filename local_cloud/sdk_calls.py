@@ -22,6 +22,7 @@ from local_cloud.settings import REGION
 
 # Where Step Functions (aws-sdk:<name>, the Java SDK's package) and botocore name a service differently.
 _BOTOCORE_NAMES: Final = {
+    "applicationautoscaling": "application-autoscaling",
     "cloudwatchlogs": "logs",
     "eventbridge": "events",
     "sagemakerruntime": "sagemaker-runtime",
@@ -180,7 +181,8 @@ def error_prefix(service_id: str) -> str:
 def _argument(value: Any, shape: Shape) -> Any:
     """Return a JSON value as botocore wants it; what does not fit is left to its validation."""
     if isinstance(shape, StructureShape) and isinstance(value, dict):
-        return {k: _argument(v, shape.members[k]) if k in shape.members else v for k, v in value.items()}
+        named = {_member(k, shape): v for k, v in value.items()}
+        return {k: _argument(v, shape.members[k]) if k in shape.members else v for k, v in named.items()}
     if isinstance(shape, ListShape) and isinstance(value, list):
         return [_argument(item, shape.member) for item in value]
     if isinstance(shape, MapShape) and isinstance(value, dict):
@@ -192,10 +194,17 @@ def _argument(value: Any, shape: Shape) -> Any:
     return value
 
 
+def _member(name: str, shape: StructureShape) -> str:
+    """Return the service model's name of a member: Step Functions' names begin with a capital, whatever the service."""
+    own = name[:1].lower() + name[1:]
+    return own if name not in shape.members and name[:1].isupper() and own in shape.members else name
+
+
 def _result(value: Any, shape: Shape, dialect: Dialect) -> Any:
     """Return a response as JSON values."""
     if isinstance(shape, StructureShape) and isinstance(value, Mapping):
-        return {k: _result(v, shape.members[k], dialect) for k, v in value.items() if k in shape.members}
+        known = {k: _result(v, shape.members[k], dialect) for k, v in value.items() if k in shape.members}
+        return {k[:1].upper() + k[1:]: v for k, v in known.items()}
     if isinstance(shape, ListShape):
         return [_result(item, shape.member, dialect) for item in value]
     if isinstance(shape, MapShape):

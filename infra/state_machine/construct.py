@@ -27,7 +27,9 @@ class Pipeline(Construct):
         self.state_machine = sfn.StateMachine(
             self,
             "StateMachine",
-            comment="prepare, extract features, tune, train, gate, deploy, smoke test",
+            # Its role may ask about its executions, and is made before it.
+            state_machine_name=facts.settings.prefix,
+            comment="prepare, extract features, tune, train, register, gate, deploy, smoke test",
             definition_body=sfn.DefinitionBody.from_string(Stack.of(self).to_json_string(definition(facts))),
             role=role.without_policy_updates(),
             logs=sfn.LogOptions(destination=log_group, level=sfn.LogLevel.ALL, include_execution_data=True),

@@ -2,16 +2,23 @@
 
 from typing import Any, Final
 
-from contract.names import VARIANT, Step
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from contract.names import Prefix, Step
+from infra.policies import allow, arn
+from infra.state_machine import endpoint, scaling
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_AWS_SDK, RETRY_CONNECTION, RETRY_REQUEST
+from infra.state_machine.jobs import PASSED_TO_SAGEMAKER, RETRY_AWS_SDK, RETRY_CONNECTION, RETRY_REQUEST
+from infra.state_machine.rehearsal import START as REHEARSE
+from infra.state_machine.rehearsal import rehearsal_states
 from infra.state_machine.states import (
-    FAILED,
     SAGEMAKER_ERROR,
     States,
     catch_all,
     choice,
     expr,
+    failed,
     failure,
     state_name,
     task,
@@ -32,39 +39,41 @@ _WAIT = state_name(STEP, "wait")
 _DESCRIBE = state_name(STEP, "describe the endpoint")
 _IS_DONE = str(STEP)
 
-_NOW: Final = "$millis()"
-_LATE: Final = f"{_NOW} > $deadline"
+# How long SageMaker may take to give the traffic back once it has given up, before nobody waits for it any longer.
+_ROLLBACK_SECONDS: Final = 600
 
 
 def deploy_states(facts: Facts, *, then: str) -> States:
-    """Return the states to an endpoint in service, created or updated blue/green."""
-    return _make_states(facts) | _change_states(facts) | _wait_states(facts, then=then)
+    """Return the states to an endpoint in service, created or updated blue/green, with its scaling on."""
+    scale = _scale_states(facts, then=then)
+    states = _make_states(facts) | _change_states(facts) | _wait_states(facts, then=next(iter(scale), then)) | scale
+    return states | (rehearsal_states(facts, then=_LOOK) if facts.settings.endpoint.rollout.rehearsal else {})
 
 
 def _make_states(facts: Facts) -> States:
     """Model and endpoint configuration, both named after the run."""
-    endpoint = facts.settings.endpoint
-    container = {"Image": facts.image(gpu=endpoint.gpu), "ModelDataUrl": expr("$model_uri")}
-    variant = {
-        "VariantName": VARIANT,
-        "ModelName": expr(facts.run_name),
-        "InstanceType": endpoint.instance_type,
-        "InitialInstanceCount": endpoint.instances,
-        "InitialVariantWeight": 1,
-        "ContainerStartupHealthCheckTimeoutInSeconds": endpoint.startup_seconds,
-    } | ({"InferenceAmiVersion": endpoint.gpu_ami} if endpoint.gpu else {})
-    model = {
+    settings = facts.settings
+    container = {
+        "Image": facts.image(gpu=settings.endpoint.gpu),
+        "ModelDataUrl": expr("$model_uri"),
+        # By which the server can say which version it is.
+        "Environment": {"PEDIGREE_MODEL_PACKAGE": expr("$package")},
+    }
+    model: dict[str, Any] = {
         "ModelName": expr(facts.run_name),
         "PrimaryContainer": container,
         "ExecutionRoleArn": facts.endpoint_role,
+        "EnableNetworkIsolation": settings.network.isolation,
         "Tags": facts.tags(STEP),
     }
-    config = {
-        "EndpointConfigName": expr(facts.run_name),
-        "ProductionVariants": [variant],
-        "Tags": facts.tags(STEP),
-    }
-    deadline = {"deadline": expr(f"{_NOW} + {endpoint.deadline_seconds * 1000}")}
+    if settings.network.subnets:
+        model["VpcConfig"] = {
+            "Subnets": list(settings.network.subnets),
+            "SecurityGroupIds": list(settings.network.security_groups),
+        }
+    config = {"EndpointConfigName": expr(facts.run_name), "Tags": facts.tags(STEP)}
+    config |= endpoint.configuration(facts, instances=settings.endpoint.instances) | _capture(facts)
+    begin = endpoint.deadline(settings.endpoint.deadline_seconds)
     return {
         START: task(STEP, "sagemaker:createModel", model, then=_CONFIG, retry=[RETRY_REQUEST]),
         _CONFIG: task(
@@ -72,94 +81,154 @@ def _make_states(facts: Facts) -> States:
             "sagemaker:createEndpointConfig",
             config,
             then=_LOOK,
-            assign=deadline | {"config": expr(facts.run_name)},
+            assign=begin | {"config": expr(facts.run_name), "rehearsed": not settings.endpoint.rollout.rehearsal},
             retry=[RETRY_REQUEST],
         ),
     }
+
+
+def _capture(facts: Facts) -> dict[str, Any]:
+    """Return the member by which requests and answers are kept in the bucket."""
+    percent = facts.settings.endpoint.capture_percent
+    if not percent:
+        return {}
+    key = {"KmsKeyId": facts.customer_key} if facts.customer_key else {}
+    capture = {
+        "EnableCapture": True,
+        "InitialSamplingPercentage": percent,
+        "DestinationS3Uri": facts.uri(Prefix.CAPTURES),
+        "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+        # Answers are kept as they are read; photos, being of no listed type, in base64.
+        "CaptureContentTypeHeader": {"JsonContentTypes": ["application/json"]},
+    }
+    return {"DataCaptureConfig": capture | key}
 
 
 def _change_states(facts: Facts) -> States:
-    """Create the endpoint, or update it once nobody else is changing it."""
+    """Create the endpoint, or update it once the new model has rehearsed and nobody else is changing the endpoint."""
     name = {"EndpointName": facts.endpoint_name}
-    change = name | {"EndpointConfigName": expr("$config")}
-    update = change | {
-        "DeploymentConfig": {
-            "BlueGreenUpdatePolicy": {
-                "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 0},
-                "TerminationWaitInSeconds": 0,
-                "MaximumExecutionTimeoutInSeconds": max(600, facts.settings.endpoint.deadline_seconds),
-            }
-        }
-    }
+    seconds = facts.settings.endpoint.deadline_seconds
+    off = scaling.takes_off(facts)
+    update = state_name(STEP, off[0].detail) if off else _UPDATE
     # DescribeEndpoint answers a ValidationException for an endpoint that does not exist.
     absent = catch_all(STEP) | {"ErrorEquals": [SAGEMAKER_ERROR], "Next": _ABSENT}
     late = failure(STEP, f"'the endpoint {facts.endpoint_name} was still ' & $status & ' when the deadline passed'")
-    return {
+    rehearse = [("$status = 'InService' and $not($rehearsed)", REHEARSE)]
+    states = {
         _LOOK: task(
             STEP,
-            "aws-sdk:sagemaker:describeEndpoint",
+            endpoint.DESCRIBE,
             name,
             then=_WAY,
-            assign={"status": expr("$states.result.EndpointStatus")},
+            assign=endpoint.DESCRIBED,
             retry=[RETRY_CONNECTION],
             catch=[absent],
         ),
-        _ABSENT: choice([("$contains($failure.cause, 'Could not find endpoint')", _CREATE)], otherwise=FAILED),
+        _ABSENT: choice([("$contains($failure.cause, 'Could not find endpoint')", _CREATE)], otherwise=failed(STEP)),
         _WAY: choice(
             [
-                ("$status = 'InService'", _UPDATE),
+                *(rehearse if facts.settings.endpoint.rollout.rehearsal else []),
+                ("$status = 'InService'", update, {"replaced": expr("$serving")}),
                 ("$status = 'Failed'", _REMOVE),
-                (_LATE, FAILED, late),
+                (endpoint.LATE, failed(STEP), late),
             ],
             otherwise=_BUSY,
         ),
-        _BUSY: _pause(facts, then=_LOOK),
+        _BUSY: endpoint.pause(facts, then=_LOOK),
         # An endpoint whose creation failed cannot be updated.
-        _REMOVE: task(STEP, "aws-sdk:sagemaker:deleteEndpoint", name, then=_GONE, retry=[RETRY_AWS_SDK]),
-        _GONE: _pause(facts, then=_LOOK),
+        _REMOVE: task(STEP, endpoint.DELETE, name, then=_GONE, retry=[RETRY_AWS_SDK]),
+        _GONE: endpoint.pause(facts, then=_LOOK),
         _CREATE: task(
             STEP,
             "sagemaker:createEndpoint",
-            change | {"Tags": facts.tags(STEP)},
+            name | {"EndpointConfigName": expr("$config"), "Tags": facts.tags(STEP)},
             then=_WAIT,
+            assign={"replaced": ""} | endpoint.deadline(seconds),
             retry=[RETRY_REQUEST],
         ),
-        _UPDATE: task(STEP, "sagemaker:updateEndpoint", update, then=_WAIT, retry=[RETRY_REQUEST]),
+        _UPDATE: task(
+            STEP,
+            "sagemaker:updateEndpoint",
+            endpoint.update(facts, "$config", endpoint.rollout(facts)),
+            then=_WAIT,
+            assign=endpoint.deadline(endpoint.rollout_timeout(facts) + _ROLLBACK_SECONDS),
+            retry=[RETRY_REQUEST],
+        ),
     }
+    for call in off:
+        nothing = {"ErrorEquals": [scaling.NOT_SCALED], "Assign": {"unscaled": True}, "Next": _UPDATE}
+        states[update] = task(
+            STEP, call.resource, call.arguments, then=_UPDATE, assign={"unscaled": True}, catch=[nothing]
+        )
+    return states
 
 
 def _wait_states(facts: Facts, *, then: str) -> States:
     """Wait until the endpoint is in service with our configuration, failed, rolled back or late."""
-    described = {
-        "status": expr("$states.result.EndpointStatus"),
-        "serving": expr("$states.result.EndpointConfigName"),
-        "reason": expr("$exists($states.result.FailureReason) ? $states.result.FailureReason : 'no reason was given'"),
-    }
     name = facts.endpoint_name
     back = f"'the endpoint {name} went back to ' & $serving & ': ' & $reason"
     broken = f"'the endpoint {name} ended ' & $status & ': ' & $reason"
-    seconds = facts.settings.endpoint.deadline_seconds
-    late = f"'the endpoint {name} was still ' & $status & ' after {seconds} seconds'"
+    late = f"'the endpoint {name} was still ' & $status & ' when the deadline passed'"
     rules: list[tuple[str, str] | tuple[str, str, dict[str, Any]]] = [
-        ("$status = 'InService' and $serving = $config", then),
+        # From now on a failure has something to put back.
+        ("$status = 'InService' and $serving = $config", then, {"former": expr("$replaced")}),
         # After an automatic rollback the endpoint is in service again, with the old configuration.
-        ("$status = 'InService'", FAILED, failure(STEP, back)),
-        ("$status in ['Failed', 'OutOfService', 'UpdateRollbackFailed', 'Deleting']", FAILED, failure(STEP, broken)),
-        (_LATE, FAILED, failure(STEP, late)),
+        ("$status = 'InService'", failed(STEP), failure(STEP, back)),
+        (endpoint.BROKEN, failed(STEP), failure(STEP, broken)),
+        (endpoint.LATE, failed(STEP), failure(STEP, late)),
     ]
     return {
-        _WAIT: _pause(facts, then=_DESCRIBE),
+        _WAIT: endpoint.pause(facts, then=_DESCRIBE),
         _DESCRIBE: task(
             STEP,
-            "aws-sdk:sagemaker:describeEndpoint",
+            endpoint.DESCRIBE,
             {"EndpointName": name},
             then=_IS_DONE,
-            assign=described,
+            assign=endpoint.DESCRIBED,
             retry=[RETRY_AWS_SDK],
         ),
         _IS_DONE: choice(rules, otherwise=_WAIT),
     }
 
 
-def _pause(facts: Facts, *, then: str) -> dict[str, Any]:
-    return {"Type": "Wait", "Seconds": facts.settings.poll_seconds, "Output": {}, "Next": then}
+def _scale_states(facts: Facts, *, then: str) -> States:
+    """Return the states that put the scaling on, in their order."""
+    calls = scaling.puts_on(facts)
+    names = [state_name(STEP, call.detail) for call in calls]
+    states = {
+        name: task(STEP, call.resource, call.arguments, then=after)
+        for call, name, after in zip(calls, names, [*names[1:], then][: len(calls)], strict=True)
+    }
+    for name in names[-1:]:
+        states[name]["Assign"] = {"unscaled": False}
+    return states
+
+
+def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
+    """Return what making and changing this stage's endpoints needs: the users' one and those of rehearsals."""
+    prefix = facts.settings.prefix
+    model = arn(scope, "sagemaker", "model", f"{prefix}-*")
+    config = arn(scope, "sagemaker", "endpoint-config", f"{prefix}-*")
+    users = arn(scope, "sagemaker", "endpoint", facts.endpoint_name)
+    all_endpoints = [users] + ([f"{users}-*"] if facts.settings.endpoint.rollout.rehearsal else [])
+    made = [
+        allow(["sagemaker:CreateModel"], [model], sid="Model"),
+        allow(["iam:PassRole"], [facts.endpoint_role], sid="EndpointRolePass", conditions=PASSED_TO_SAGEMAKER),
+        allow(["sagemaker:CreateEndpointConfig"], [config], sid="EndpointConfig"),
+        # Both resources are checked: which endpoint, and with which configuration.
+        allow(["sagemaker:CreateEndpoint"], [*all_endpoints, config], sid="EndpointCreate"),
+        allow(["sagemaker:UpdateEndpoint"], [users, config], sid="EndpointUpdate"),
+        allow(["sagemaker:DescribeEndpoint"], all_endpoints, sid="EndpointWatch"),
+        # The users' one only after its creation failed.
+        allow(["sagemaker:DeleteEndpoint"], all_endpoints, sid="EndpointDelete"),
+        allow(["sagemaker:AddTags"], [model, config, *all_endpoints], sid="HostingTags"),
+    ]
+    alarms = [arn(scope, "cloudwatch", "alarm", name, separator=":") for name in facts.rollback_alarms]
+    if alarms:
+        made.append(allow(["cloudwatch:DescribeAlarms"], alarms, sid="RollbackAlarms"))
+    key = endpoint.volume_key(facts)
+    if key:
+        # SageMaker hands the key to the endpoint's volumes by a grant, which whoever creates the endpoint must allow.
+        by_aws = {"Bool": {"kms:GrantIsForAWSResource": "true"}}
+        made.append(allow(["kms:CreateGrant"], list(key.values()), sid="EndpointGrant", conditions=by_aws))
+    return made

@@ -2,15 +2,34 @@
 
 from typing import Final
 
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
 from contract.metrics import FINAL_TEST_ACCURACY
 from contract.names import Prefix, Step
+from infra.policies import allow, arn
 from infra.state_machine.facts import Facts
-from infra.state_machine.states import FAILED, States, assign, choice, expr, failure, get_object, state_name
+from infra.state_machine.jobs import RETRY_CONNECTION
+from infra.state_machine.states import (
+    CAUSE,
+    NO_SUCH_KEY,
+    SAGEMAKER_ERROR,
+    State,
+    States,
+    assign,
+    choice,
+    expr,
+    failed,
+    failure,
+    get_object,
+    state_name,
+    task,
+)
 
 STEP: Final = Step.GATE
-START: Final = state_name(STEP, "read the model in production")
+START: Final = state_name(STEP, "read which model is in production")
 PRODUCTION_KEY: Final = f"'{Prefix.PRODUCTION}/model.json'"
-_NOTHING = state_name(STEP, "nothing is in production")
+_ASK = state_name(STEP, "ask the registry about it")
 _WEIGH = state_name(STEP, "weigh the model")
 
 _METRIC: Final = FINAL_TEST_ACCURACY.name
@@ -21,33 +40,63 @@ _STANDARD_ERRORS: Final = 2
 
 def gate_states(facts: Facts, *, then: str) -> States:
     """Return the states that lead on only where the model may be deployed."""
-    production = expr("$parse($states.result.Body)")
+    record = get_object(
+        STEP,
+        facts.bucket,
+        PRODUCTION_KEY,
+        then=_ASK,
+        assign={"serving_package": expr("$parse($states.result.Body).model_package_arn")},
+    )
+    # No record, or one that names no version in the registry: there is nothing to compare with.
+    nothing: State = {
+        "ErrorEquals": [NO_SUCH_KEY, "States.QueryEvaluationError"],
+        "Assign": {"production": {}, "unread": ""},
+        "Next": _WEIGH,
+    }
+    unread = {
+        "ErrorEquals": [SAGEMAKER_ERROR],
+        "Assign": {"production": {}, "unread": expr(CAUSE)},
+        "Next": _WEIGH,
+    }
     return {
-        START: get_object(
-            STEP, facts.bucket, PRODUCTION_KEY, then=_WEIGH, assign={"production": production}, missing=_NOTHING
+        START: record | {"Catch": [nothing, *record["Catch"]]},
+        _ASK: task(
+            STEP,
+            "aws-sdk:sagemaker:describeModelPackage",
+            {"ModelPackageName": expr("$serving_package")},
+            then=_WEIGH,
+            assign={"production": expr("$states.result.CustomerMetadataProperties"), "unread": ""},
+            retry=[RETRY_CONNECTION],
+            catch=[unread],
         ),
-        _NOTHING: assign({"production": {}}, then=_WEIGH),
         _WEIGH: assign({"reasons": expr(_reasons(facts))}, then=STEP),
         STEP: choice(
-            [("$count($reasons) > 0", FAILED, failure(STEP, "$join($reasons, '; ')"))],
+            [("$count($reasons) > 0", failed(STEP), failure(STEP, "$join($reasons, '; ')"))],
             otherwise=then,
         ),
     }
 
 
 def _reasons(facts: Facts) -> str:
-    """Return a JSONata expression for the list of reasons against the model."""
+    """Return a JSONata expression for the list of reasons against the model.
+
+    A version that was deleted from the registry is nothing to compare with; one that cannot be read for another reason
+    stops the new model, too.
+    """
     gate = facts.settings.gate
     # Accuracies are counts divided by counts: a drop of exactly the limit must not fail for the last binary digit.
     tolerance = 1e-9
     return f"""(
   $percent := function($x) {{ $string($round($x * 100, 1)) & ' %' }};
   $new := $lookup($metrics, '{_METRIC}');
-  $old := $production.fingerprint = $data.fingerprint ? $lookup($production.metrics, '{_METRIC}');
+  $known := $lookup($production, '{_METRIC}');
+  $old := $exists($known) and $production.fingerprint = $data.fingerprint ? $number($known);
   $chance := $exists($new) and $exists($old) ?
     {_STANDARD_ERRORS} * $sqrt(($new * (1 - $new) + $old * (1 - $old)) / $data.counts.test) : 0;
   $allowed := $max([{gate.maximum_drop!r}, $chance]);
   [
+    $unread = '' or $contains($unread, 'does not exist') ? () :
+      'the model in production cannot be looked up: ' & $unread,
     $exists($new) ? () : 'the training reported no {_METRIC}',
     $new < {gate.minimum_accuracy!r} - {tolerance!r} ?
       'the test accuracy of ' & $percent($new) & ' is below the required {gate.minimum_accuracy:.1%}',
@@ -56,3 +105,12 @@ def _reasons(facts: Facts) -> str:
         & $percent($old) & ' of the model in production (' & $production.training_job_name & ', same data)'
   ]
 )"""
+
+
+def statements(scope: Construct, facts: Facts, bucket_arn: str) -> list[iam.PolicyStatement]:
+    """Return what reading about the model in production needs."""
+    packages = arn(scope, "sagemaker", "model-package", f"{facts.settings.prefix}/*")
+    return [
+        allow(["s3:GetObject"], [f"{bucket_arn}/{Prefix.PRODUCTION}/*"], sid="ProductionRead"),
+        allow(["sagemaker:DescribeModelPackage"], [packages], sid="Registry"),
+    ]

@@ -32,7 +32,7 @@ RETRY_CONNECTION: Final[State] = RETRY_REQUEST | {"ErrorEquals": [_NO_CONNECTION
 _INTERNAL_ERROR_RETRIES: Final = 2
 # Where a channel stands in the container; the launcher translates it where the container's base is another.
 _CHANNELS: Final = "/opt/ml/input/data"
-_PASSED_TO: Final[dict[str, Any]] = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+PASSED_TO_SAGEMAKER: Final[dict[str, Any]] = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
 # A .sync task is told of the job's end by a rule that Step Functions makes and owns.
 _MANAGED_RULES: Final = (
     "StepFunctionsGetEventsForSageMakerTrainingJobsRule",
@@ -187,5 +187,5 @@ def job_statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
         allow(["sagemaker:AddTags"], [training, tuning], sid="JobTags"),
         allow(["sagemaker:ListTags"], [training, tuning], sid="JobTagsRead"),
         allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], rules, sid="JobEvents"),
-        allow(["iam:PassRole"], [facts.job_role], sid="JobRolePass", conditions=_PASSED_TO),
+        allow(["iam:PassRole"], [facts.job_role], sid="JobRolePass", conditions=PASSED_TO_SAGEMAKER),
     ]

@@ -1,17 +1,32 @@
-"""A prediction through the API that users call, then the record of what is in production and the output."""
+"""A test photo through the API that users call; then the model is approved and recorded as the one in production."""
 
 from typing import Any, Final
 
-from contract.names import Step
+from aws_cdk import aws_iam as iam
+
+from contract.names import Prefix, Step
+from infra.policies import allow
+from infra.state_machine import lock
 from infra.state_machine.facts import Facts
 from infra.state_machine.gate import PRODUCTION_KEY
-from infra.state_machine.states import State, States, expr, put_object, state_name, task
+from infra.state_machine.jobs import RETRY_AWS_SDK
+from infra.state_machine.states import (
+    FAILED,
+    State,
+    States,
+    expr,
+    put_object,
+    state_name,
+    task,
+)
 
 STEP: Final = Step.SMOKE_TEST
 START: Final = str(STEP)
+_APPROVE = state_name(STEP, "approve the model")
 _RECORD = state_name(STEP, "write down what is in production")
+_RELEASE = state_name(STEP, "release the lock")
 
-_RETRY_LAMBDA: Final[State] = {
+RETRY_LAMBDA: Final[State] = {
     "ErrorEquals": [
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
@@ -28,29 +43,40 @@ _RETRY_LAMBDA: Final[State] = {
 def smoke_test_states(facts: Facts) -> States:
     """Return the last states of an execution."""
     call = {"FunctionName": facts.smoke_test, "Payload": {"prepared_uri": expr("$prepared_uri")}}
+    approved = {
+        "ModelPackageArn": expr("$package"),
+        "ModelApprovalStatus": "Approved",
+        "ApprovalDescription": expr(f"'in service at {facts.endpoint_name} since ' & $now()"),
+    }
+    # What the model is and how good stands in the registry.
     record = {
-        "training_job_name": expr("$training_job_name"),
+        "model_package_arn": expr("$package"),
         "endpoint_config_name": expr("$config"),
-        "model_uri": expr("$model_uri"),
-        "output_uri": expr("$output_uri"),
-        "fingerprint": expr("$data.fingerprint"),
-        "metrics": expr("$metrics"),
+        "training_job_name": expr("$training_job_name"),
         "execution_arn": expr("$states.context.Execution.Id"),
         "deployed_at": expr("$now()"),
     }
-    last = put_object(STEP, facts.bucket, PRODUCTION_KEY, record, then="")
-    del last["Next"]
     return {
         STEP: task(
             STEP,
             "lambda:invoke",
             call,
-            then=_RECORD,
+            then=_APPROVE,
             assign={"sample": expr("$states.result.Payload")},
-            retry=[_RETRY_LAMBDA],
+            retry=[RETRY_LAMBDA],
         ),
-        _RECORD: last | {"Output": _output(facts), "End": True},
+        _APPROVE: task(STEP, "aws-sdk:sagemaker:updateModelPackage", approved, then=_RECORD, retry=[RETRY_AWS_SDK]),
+        _RECORD: put_object(STEP, facts.bucket, PRODUCTION_KEY, record, then=_RELEASE),
+        _RELEASE: _last(facts),
     }
+
+
+def _last(facts: Facts) -> State:
+    """Return the last state; the model is in production whatever becomes of the lock, which has no holder any more."""
+    state = task(STEP, *lock.release(facts), then="")
+    del state["Next"]
+    catch = [state["Catch"][0] | {"Next": FAILED}]
+    return state | {"Catch": catch, "Output": _output(facts), "End": True}
 
 
 def _output(facts: Facts) -> dict[str, Any]:
@@ -71,6 +97,15 @@ def _output(facts: Facts) -> dict[str, Any]:
     return {
         "fingerprint": expr("$data.fingerprint"),
         **{name: expr(f"${name}") for name in variables},
+        "model_package_arn": expr("$package"),
         "endpoint_name": facts.endpoint_name,
         "api_url": facts.api_url,
     }
+
+
+def statements(facts: Facts, bucket_arn: str) -> list[iam.PolicyStatement]:
+    """Return what the test and its record need."""
+    return [
+        allow(["lambda:InvokeFunction"], [facts.smoke_test], sid="SmokeTest"),
+        allow(["s3:PutObject"], [f"{bucket_arn}/{Prefix.PRODUCTION}/*"], sid="ProductionWrite"),
+    ]

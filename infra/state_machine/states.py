@@ -9,15 +9,20 @@ State = dict[str, Any]
 States = dict[str, State]
 
 FAILED: Final = "Failed"
+# Where a step fails that may hold something which has to be given back first, see give_back.py.
+GIVE_BACK: Final = f"{FAILED}: what is to be given back"
+_HOLDING: Final = (Step.GATE, Step.DEPLOY, Step.SMOKE_TEST)
 # Step Functions names an aws-sdk error after the Java SDK's exception class.
 NO_SUCH_KEY: Final = "S3.NoSuchKeyException"
+# S3's errors without a class of their own: PreconditionFailed, ConditionalRequestConflict, AccessDenied, SlowDown.
+S3_ERROR: Final = "S3.S3Exception"
 # Errors without a class of their own (ValidationException is one) carry the service's base class.
 SAGEMAKER_ERROR: Final = "SageMaker.SageMakerException"
 # What a FailureReason may say; more would only hide the Fail state's own limit of 32,768 characters.
 _CAUSE_CHARACTERS: Final = 4000
 
 # A failed .sync job's cause is its description as JSON, a Lambda's is its exception as JSON, others are plain text.
-_CAUSE: Final = f"""(
+CAUSE: Final = f"""(
   $raw := $exists($states.errorOutput.Cause) ? $states.errorOutput.Cause : '';
   $about := $substring($raw, 0, 1) = '{{' and $substring($raw, -1) = '}}' ? $parse($raw) : {{}};
   $stopped := $about.TrainingJobStatus = 'Stopped' or $about.HyperParameterTuningJobStatus = 'Stopped';
@@ -41,14 +46,19 @@ def state_name(step: Step, detail: str = "") -> str:
     return f"{step}: {detail}" if detail else str(step)
 
 
+def failed(step: Step) -> str:
+    """Return the state in which a failure of a step goes on."""
+    return GIVE_BACK if step in _HOLDING else FAILED
+
+
 def failure(step: Step, cause: str) -> dict[str, Any]:
-    """Return what must be assigned before going to the Fail state; ``cause`` is a JSONata expression."""
+    """Return what must be assigned before going to ``failed(step)``; ``cause`` is a JSONata expression."""
     return {"failure": {"step": str(step), "cause": expr(cause)}}
 
 
 def catch_all(step: Step) -> State:
     """Return the catcher that every task ends its list with."""
-    return {"ErrorEquals": ["States.ALL"], "Assign": failure(step, _CAUSE), "Next": FAILED}
+    return {"ErrorEquals": ["States.ALL"], "Assign": failure(step, CAUSE), "Next": failed(step)}
 
 
 def task(
@@ -94,13 +104,17 @@ def get_object(step: Step, bucket: str, key: str, *, then: str, assign: Mapping[
     return task(step, "aws-sdk:s3:getObject", arguments, then=then, assign=assign, catch=absent)
 
 
-def put_object(step: Step, bucket: str, key: str, body: Mapping[str, Any], *, then: str) -> State:
-    """Return a task that writes a JSON object; ``key`` is a JSONata expression.
+def json_object(bucket: str, key: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a task that writes a JSON object; ``key`` is a JSONata expression.
 
     The body is given as an object: Step Functions would write a string with quotes around it.
     """
-    arguments = {"Bucket": bucket, "Key": expr(key), "ContentType": "application/json", "Body": dict(body)}
-    return task(step, "aws-sdk:s3:putObject", arguments, then=then)
+    return {"Bucket": bucket, "Key": expr(key), "ContentType": "application/json", "Body": dict(body)}
+
+
+def put_object(step: Step, bucket: str, key: str, body: Mapping[str, Any], *, then: str) -> State:
+    """Return a task that writes a JSON object; ``key`` is a JSONata expression."""
+    return task(step, "aws-sdk:s3:putObject", json_object(bucket, key, body), then=then)
 
 
 def fail_state() -> State:

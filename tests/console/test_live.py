@@ -10,7 +10,7 @@ from tests.console.samples import FAILED, PREPARING, TRAINING, TUNING, trial
 
 def _text(progress: Progress, *, is_final: bool = False) -> str:
     console = Console(file=io.StringIO(), width=100, record=True, force_terminal=True)
-    console.print(render(progress, {"Gate": 1.0, "Deploy": 9.0, "Smoke test": 2.0}, is_final=is_final))
+    console.print(render(progress, {"Register": 0.0, "Gate": 1.0, "Deploy": 9.0, "Smoke test": 2.0}, is_final=is_final))
     return console.export_text()
 
 

@@ -39,7 +39,7 @@ def test_a_step_that_failed_says_so(screen: Screen, written: io.StringIO) -> Non
 
 
 def test_time_left_is_told_where_a_former_run_lets_it_be_judged(screen: Screen, written: io.StringIO) -> None:
-    former = {"Gate": 1.0, "Deploy": 9.0, "Smoke test": 2.0}
+    former = {"Register": 0.0, "Gate": 1.0, "Deploy": 9.0, "Smoke test": 2.0}
     PlainDisplay(screen, former).update(TRAINING)
     lines = [line for line in written.getvalue().splitlines() if "epoch" in line]
     # 3 epochs of 10 s, of which 10 s have gone by, then 12 s as last time.

@@ -12,6 +12,7 @@ from tests.console.fakes import FakeCloud
 from tests.console.test_stacks import stack
 
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:machine"
+PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/pedigree-laptop/3"
 OUTPUTS = {
     Stack.DATA: {Output.BUCKET: "bucket"},
     Stack.FRONT_DOOR: {Output.API_URL: "https://api", Output.API_KEY: "key"},
@@ -29,22 +30,57 @@ def _ran(cloud: FakeCloud, *executions: dict[str, Any]) -> None:
     cloud.stub("stepfunctions").add_response("list_executions", {"executions": list(executions)})
 
 
+def _endpoint() -> dict[str, Any]:
+    times = {"CreationTime": START, "LastModifiedTime": START}
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/pedigree-laptop"
+    return {"EndpointName": "pedigree-laptop", "EndpointArn": arn, "EndpointStatus": "InService", **times}
+
+
+def _serves(cloud: FakeCloud) -> None:
+    """The record of what is in production."""
+    model = json.dumps({"model_package_arn": PACKAGE, "training_job_name": "train-1"}).encode()
+    cloud.stub("s3").add_response("get_object", {"Body": StreamingBody(io.BytesIO(model), len(model))})
+
+
+def _package(properties: dict[str, str]) -> dict[str, Any]:
+    return {
+        "ModelPackageName": "pedigree-laptop",
+        "ModelPackageArn": PACKAGE,
+        "CreationTime": START,
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "CustomerMetadataProperties": properties,
+    }
+
+
 def test_executions_endpoint_and_accuracy_are_shown(cloud: FakeCloud, screen: Screen, written: io.StringIO) -> None:
     _deployed(cloud)
     arns = {"executionArn": f"{MACHINE}:run-1", "stateMachineArn": MACHINE}
     _ran(cloud, {**arns, "name": "run-1", "status": "SUCCEEDED", "startDate": START, "stopDate": at(75)})
-    times = {"CreationTime": START, "LastModifiedTime": START}
-    arn = "arn:aws:sagemaker:us-east-1:000000000000:endpoint/pedigree-laptop"
-    described = {"EndpointName": "pedigree-laptop", "EndpointArn": arn, "EndpointStatus": "InService", **times}
-    cloud.stub("sagemaker").add_response("describe_endpoint", described)
-    model = json.dumps({"metrics": {"final:test_accuracy": 0.978}, "training_job_name": "train-1"}).encode()
-    cloud.stub("s3").add_response("get_object", {"Body": StreamingBody(io.BytesIO(model), len(model))})
+    cloud.stub("sagemaker").add_response("describe_endpoint", _endpoint())
+    _serves(cloud)
+    cloud.stub("sagemaker").add_response("describe_model_package", _package({"final:test_accuracy": "0.978"}))
     show_status(cloud, screen)
     text = written.getvalue()
     assert "run-1" in text
     assert "1:15" in text
     assert "Endpoint pedigree-laptop: InService" in text
     assert "Test accuracy: 97.8 %" in text
+    assert "Version 3, trained by train-1" in text
+
+
+def test_a_version_that_was_deleted_from_the_registry_is_still_named(
+    cloud: FakeCloud, screen: Screen, written: io.StringIO
+) -> None:
+    _deployed(cloud)
+    _ran(cloud)
+    cloud.stub("sagemaker").add_response("describe_endpoint", _endpoint())
+    _serves(cloud)
+    gone = "ModelPackage x does not exist."
+    cloud.stub("sagemaker").add_client_error("describe_model_package", "ValidationException", gone)
+    show_status(cloud, screen)
+    assert "Version 3, trained by train-1" in written.getvalue()
+    assert "accuracy" not in written.getvalue()
 
 
 def test_before_the_first_run_it_says_how_to_start_one(cloud: FakeCloud, screen: Screen, written: io.StringIO) -> None:

@@ -1,6 +1,5 @@
 """AWS as the state machine sees it, scripted: every SageMaker request is held against botocore's service model."""
 
-import json
 import re
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +11,9 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
-from tests.infra.machine import Task, TaskError
+from tests.infra.fake_bucket import FakeBucket
+from tests.infra.fake_registry import FakeRegistry
+from tests.infra.machine import Execution, Task, TaskError
 
 SUMMARY = {
     "source": "toy",
@@ -23,14 +24,18 @@ SUMMARY = {
     "converted": 0,
 }
 NO_ENDPOINT = TaskError("SageMaker.SageMakerException", 'Could not find endpoint "x". (Service: SageMaker, 400)')
-_MODEL = botocore.session.Session().get_service_model("sagemaker")
+_NO_EXECUTION = TaskError("Sfn.ExecutionDoesNotExistException", "Execution Does Not Exist (Service: Sfn, 400)")
+_SESSION = botocore.session.Session()
 
 
 class FakeAws:
-    """One bucket and a SageMaker whose jobs end as told."""
+    """One bucket, a model registry, and a SageMaker whose jobs and endpoints end as told."""
 
     def __init__(self) -> None:
-        self.objects: dict[str, Any] = {}
+        self.bucket = FakeBucket()
+        self.objects = self.bucket.objects
+        self.registry = FakeRegistry()
+        self.executions: dict[str, Execution] = {}
         self.summary: dict[str, Any] = dict(SUMMARY)
         self.calls: list[str] = []
         self.requests: dict[str, list[Any]] = {}
@@ -38,6 +43,10 @@ class FakeAws:
         self.metrics = {FINAL_VALID_ACCURACY.name: 0.91, FINAL_TEST_ACCURACY.name: 0.9, "train:loss": 0.1}
         # What DescribeEndpoint answers, one after the other; the last one for ever. None: there is no endpoint.
         self.endpoint: list[dict[str, str] | None] = [None]
+        self.rehearsal: list[dict[str, str] | None] = [{"EndpointStatus": "InService", "EndpointConfigName": "r"}]
+        # The endpoints of rehearsals that exist, and whether the users' endpoint is scaled.
+        self.rehearsals: set[str] = set()
+        self.scaled = False
         self.sample = {"photo": "s3://b/p.jpg", "true": "Boxer", "predicted": "Boxer", "probability": 0.9}
 
     def tasks(self) -> dict[str, Task]:
@@ -46,20 +55,33 @@ class FakeAws:
             "sagemaker:createTrainingJob.sync": self._training_job,
             "sagemaker:createHyperParameterTuningJob.sync": self._tuning_job,
             "aws-sdk:sagemaker:listTrainingJobsForHyperParameterTuningJob": self._trials,
+            "aws-sdk:sagemaker:createModelPackageGroup": self.registry.create_group,
+            "aws-sdk:sagemaker:createModelPackage": self.registry.create,
+            "aws-sdk:sagemaker:describeModelPackage": self.registry.describe,
+            "aws-sdk:sagemaker:updateModelPackage": self.registry.update,
             "sagemaker:createModel": lambda request: {"ModelArn": "arn"},
             "sagemaker:createEndpointConfig": lambda request: {"EndpointConfigArn": "arn"},
-            "sagemaker:createEndpoint": self._change_endpoint,
+            "sagemaker:createEndpoint": self._create_endpoint,
             "sagemaker:updateEndpoint": self._change_endpoint,
             "aws-sdk:sagemaker:describeEndpoint": self._describe_endpoint,
-            "aws-sdk:sagemaker:deleteEndpoint": lambda request: {},
+            "aws-sdk:sagemaker:deleteEndpoint": self._delete_endpoint,
+        }
+        scaling: dict[str, Callable[[Any], Any]] = {
+            "registerScalableTarget": self._scale,
+            "deregisterScalableTarget": self._unscale,
+            "putScalingPolicy": lambda request: {"PolicyARN": "arn", "Alarms": []},
+            "putScheduledAction": lambda request: {},
         }
         others: dict[str, Callable[[Any], Any]] = {
-            "aws-sdk:s3:getObject": self._get,
-            "aws-sdk:s3:putObject": self._put,
-            "aws-sdk:s3:deleteObject": lambda request: self.objects.pop(request["Key"], {}) and {},
+            "aws-sdk:s3:getObject": self.bucket.get,
+            "aws-sdk:s3:putObject": self.bucket.put,
+            "aws-sdk:s3:deleteObject": self.bucket.delete,
+            "aws-sdk:s3:listObjectsV2": lambda request: {"KeyCount": 0},
+            "aws-sdk:sfn:describeExecution": self._describe_execution,
             "lambda:invoke": lambda request: {"StatusCode": 200, "Payload": self.sample},
         }
-        return {resource: self._recorded(resource, task) for resource, task in (sagemaker | others).items()}
+        everything = sagemaker | others | {f"aws-sdk:applicationautoscaling:{name}": f for name, f in scaling.items()}
+        return {resource: self._recorded(resource, task) for resource, task in everything.items()}
 
     def _recorded(self, resource: str, task: Task) -> Task:
         operation = re.split(r"[:.]", resource.removesuffix(".sync"))[-1]
@@ -67,13 +89,40 @@ class FakeAws:
         def call(request: Any) -> Any:
             self.calls.append(operation)
             self.requests.setdefault(operation, []).append(request)
-            if "sagemaker" in resource:
-                check_request(operation[0].upper() + operation[1:], request)
+            for service, name in (("sagemaker", "sagemaker"), ("applicationautoscaling", "application-autoscaling")):
+                if service in resource:
+                    check_request(operation[0].upper() + operation[1:], request, name)
             if operation in self.failures:
                 raise self.failures[operation]
             return task(request)
 
         return call
+
+    def _create_endpoint(self, request: Any) -> Any:
+        if _is_rehearsal(request):
+            self.rehearsals.add(request["EndpointName"])
+            return {"EndpointArn": "arn"}
+        return self._change_endpoint(request)
+
+    def _delete_endpoint(self, request: Any) -> Any:
+        if _is_rehearsal(request):
+            self.rehearsals.remove(request["EndpointName"])
+        return {}
+
+    def _scale(self, request: Any) -> Any:
+        self.scaled = True
+        return {"ScalableTargetARN": "arn"}
+
+    def _unscale(self, request: Any) -> Any:
+        if not self.scaled:
+            raise TaskError("ApplicationAutoScaling.ObjectNotFoundException", "No scalable target registered")
+        self.scaled = False
+        return {}
+
+    def _describe_execution(self, request: Any) -> Any:
+        if request["ExecutionArn"] not in self.executions:
+            raise _NO_EXECUTION
+        return {"Status": self.executions[request["ExecutionArn"]].status}
 
     def _training_job(self, request: Any) -> Any:
         name = request["TrainingJobName"]
@@ -113,26 +162,22 @@ class FakeAws:
         return {"EndpointArn": "arn"}
 
     def _describe_endpoint(self, request: Any) -> Any:
-        described = self.endpoint.pop(0) if len(self.endpoint) > 1 else self.endpoint[0]
+        script = self.rehearsal if _is_rehearsal(request) else self.endpoint
+        described = script.pop(0) if len(script) > 1 else script[0]
         if described is None:
             raise NO_ENDPOINT
         return described
 
-    def _get(self, request: Any) -> Any:
-        if request["Key"] not in self.objects:
-            raise TaskError("S3.NoSuchKeyException", "The specified key does not exist.")
-        return {"Body": json.dumps(self.objects[request["Key"]])}
 
-    def _put(self, request: Any) -> Any:
-        assert isinstance(request["Body"], dict), "a string body would be stored with quotes around it"
-        self.objects[request["Key"]] = request["Body"]
-        return {"ETag": "x"}
+def _is_rehearsal(request: Any) -> bool:
+    """Whether a request is about an endpoint that is named after a run: the users' one is named after the stage."""
+    return str(request["EndpointName"]).count("-") > 1
 
 
-def check_request(operation: str, request: Any) -> None:
-    """Fail unless botocore's service model of SageMaker takes the request, patterns and enumerations included."""
+def check_request(operation: str, request: Any, service: str = "sagemaker") -> None:
+    """Fail unless botocore's service model takes the request, patterns and enumerations included."""
     assert xform_name(operation)
-    shape = _MODEL.operation_model(operation).input_shape
+    shape = _SESSION.get_service_model(service).operation_model(operation).input_shape
     assert shape is not None
     report = ParamValidator().validate(request, shape)
     assert not report.has_errors(), report.generate_report()
@@ -148,7 +193,8 @@ def _check_text(value: Any, shape: Shape, where: str) -> None:
         for item in value:
             _check_text(item, shape.member, f"{where}[]")
     elif isinstance(shape, MapShape):
-        for item in value.values():
+        for key, item in value.items():
+            _check_text(key, shape.key, f"{where}{{key}}")
             _check_text(item, shape.value, f"{where}{{}}")
     elif isinstance(value, str):
         pattern, longest = shape.metadata.get("pattern"), shape.metadata.get("max")
@@ -157,6 +203,11 @@ def _check_text(value: Any, shape: Shape, where: str) -> None:
         assert not pattern or re.fullmatch(_python_pattern(pattern), value), f"{where}: {value!r} against {pattern}"
 
 
+# Python's re knows no \p{...}: letters, marks, numbers, spaces, signs, in ASCII.
+_CLASSES = {"L": "a-zA-Z", "M": "", "N": "0-9", "Z": r"\s", "S": r"$+<=>^`|~", "P": r"!-#%-*,-/:;?@\[-\]_{}"}
+
+
 def _python_pattern(pattern: str) -> str:
-    r"""Python's re knows no \p{...}; letters, numbers and spaces are what tags use."""
-    return pattern.replace(r"\p{L}\p{Z}\p{N}", r"\w\s")
+    pattern = re.sub(r"\\p\{([LMNZSP])\}", lambda found: _CLASSES[found[1]], pattern)
+    # The model of CustomerMetadataProperties has the length behind the pattern's end.
+    return pattern.replace(r"\p{Print}", "[ -~]").partition("${1,")[0]

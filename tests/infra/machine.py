@@ -3,7 +3,7 @@
 import hashlib
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,8 +23,9 @@ class TaskError(Exception):
 
 @dataclass
 class Execution:
-    """How an execution went."""
+    """How an execution goes."""
 
+    arn: str = "arn:aws:states:us-east-1:123456789012:execution:pedigree-dev:run-1"
     status: str = "RUNNING"
     output: Any = None
     error: str = ""
@@ -35,16 +36,31 @@ class Execution:
 
 
 class Machine:
-    """Runs a definition against functions that stand for AWS's services, keyed by resource."""
+    """Runs a definition against functions that stand for AWS's services, keyed by resource.
 
-    def __init__(self, definition: Mapping[str, Any], tasks: Mapping[str, Task]) -> None:
+    A task state that is named in ``failing`` fails with its error, at every attempt.
+    """
+
+    def __init__(
+        self,
+        definition: Mapping[str, Any],
+        tasks: Mapping[str, Task],
+        failing: Mapping[str, TaskError] | None = None,
+    ) -> None:
         assert definition["QueryLanguage"] == "JSONata"
         self._definition = definition
         self._tasks = tasks
+        self._failing = failing or {}
 
     def run(self, given: Mapping[str, Any] | None = None) -> Execution:
         """Run one execution to its end; a broken expression outside a task's Catch raises, as it would end it."""
         execution = Execution()
+        for _ in self.steps(execution, given):
+            pass
+        return execution
+
+    def steps(self, execution: Execution, given: Mapping[str, Any] | None = None) -> Iterator[str]:
+        """Run one execution state by state: yields the name of each state that is left, so that others run between."""
         variables: dict[str, Any] = {}
         data: Any = dict(given or {})
         name = self._definition["StartAt"]
@@ -53,8 +69,9 @@ class Machine:
             execution.path.append(name)
             state = self._definition["States"][name]
             scope = _Scope(variables, data, execution)
+            left = name
             data, name = getattr(self, f"_{state['Type'].lower()}")(name, state, scope)
-        return execution
+            yield left
 
     def _pass(self, name: str, state: Mapping[str, Any], scope: "_Scope") -> tuple[Any, str]:
         output = scope.output(state, scope.data)
@@ -85,6 +102,8 @@ class Machine:
             try:
                 arguments = scope.evaluate(state["Arguments"])
                 scope.execution.requests[name] = arguments
+                if name in self._failing:
+                    raise self._failing[name]
                 scope.result = json.loads(json.dumps(self._tasks[resource](arguments)))
                 output = scope.output(state, scope.result)
                 scope.assign(state)
@@ -149,7 +168,7 @@ class _Scope:
             "input": self.data,
             "result": self.result,
             "errorOutput": self.error_output,
-            "context": {"Execution": {"Id": "arn:execution"}},
+            "context": {"Execution": {"Id": self.execution.arn}},
         }
         value = expression.evaluate(None, {**self._variables, "states": states})
         return json.loads(json.dumps(value))

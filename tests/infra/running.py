@@ -1,5 +1,6 @@
 """Runs the definition of a test stage against a scripted AWS."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
@@ -7,7 +8,7 @@ from infra.settings import Defaults, Endpoint, Gate, Settings
 from infra.state_machine.definition import definition
 from infra.state_machine.facts import Facts
 from tests.infra.fake_aws import FakeAws
-from tests.infra.machine import Execution, Machine
+from tests.infra.machine import Execution, Machine, TaskError
 
 SETTINGS = Settings(
     image="pedigree:laptop",
@@ -17,6 +18,7 @@ SETTINGS = Settings(
     defaults=Defaults(source="toy", trials=3, parallel_trials=5),
 )
 TEST, VALID = FINAL_TEST_ACCURACY.name, FINAL_VALID_ACCURACY.name
+_EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:pedigree-dev:run-"
 _ROLE = "arn:aws:iam::123456789012:role/"
 
 
@@ -39,9 +41,29 @@ def facts_of(settings: Settings) -> Facts:
     )
 
 
-def run(aws: FakeAws, given: dict[str, Any] | None = None, settings: Settings = SETTINGS) -> Execution:
+def run(
+    aws: FakeAws,
+    given: dict[str, Any] | None = None,
+    settings: Settings = SETTINGS,
+    failing: dict[str, TaskError] | None = None,
+) -> Execution:
     """Run one execution to its end."""
-    return Machine(definition(facts_of(settings)), aws.tasks()).run(given)
+    execution, steps = start(aws, given, settings, failing)
+    for _ in steps:
+        pass
+    return execution
+
+
+def start(
+    aws: FakeAws,
+    given: dict[str, Any] | None = None,
+    settings: Settings = SETTINGS,
+    failing: dict[str, TaskError] | None = None,
+) -> tuple[Execution, Iterator[str]]:
+    """Return an execution that AWS knows of, and what runs it state by state."""
+    execution = Execution(f"{_EXECUTION}{len(aws.executions) + 1}")
+    aws.executions[execution.arn] = execution
+    return execution, Machine(definition(facts_of(settings)), aws.tasks(), failing).steps(execution, given)
 
 
 def jobs(aws: FakeAws) -> list[str]:

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.infra.fake_aws import FakeAws
+from tests.infra.machine import TaskError
 from tests.infra.running import TEST, run
 
 
@@ -55,6 +56,34 @@ def test_on_few_test_photos_a_drop_may_be_chance(aws: FakeAws, photos: int, stat
 
 def test_other_data_are_not_compared(aws: FakeAws) -> None:
     run(aws)
-    aws.objects["production/model.json"]["fingerprint"] = "f0"
+    aws.summary = aws.summary | {"fingerprint": "f0"}
     aws.metrics[TEST] = 0.7
+    assert run(aws, {"seed": 1}).status == "SUCCEEDED"
+
+
+def test_the_metrics_are_those_of_the_registry(aws: FakeAws) -> None:
+    run(aws)
+    (package,) = aws.registry.packages.values()
+    package["CustomerMetadataProperties"][TEST] = "0.99"
+    assert "below the 99 % of the model in production" in run(aws).cause
+
+
+def test_a_version_deleted_from_the_registry_is_nothing_to_compare_with(aws: FakeAws) -> None:
+    run(aws)
+    aws.registry.packages.clear()
+    aws.metrics[TEST] = 0.61
     assert run(aws).status == "SUCCEEDED"
+
+
+def test_a_record_that_names_no_version_is_nothing_to_compare_with(aws: FakeAws) -> None:
+    aws.objects["production/model.json"] = {"training_job_name": "pedigree-dev-train-1"}
+    assert run(aws).status == "SUCCEEDED"
+    assert "describeModelPackage" not in aws.calls
+
+
+def test_a_registry_that_cannot_be_asked_stops_the_model(aws: FakeAws) -> None:
+    run(aws)
+    aws.failures["describeModelPackage"] = TaskError("SageMaker.SageMakerException", "User is not authorized")
+    execution = run(aws)
+    assert execution.cause.startswith("Gate: the model in production cannot be looked up: ")
+    assert "User is not authorized" in execution.cause
