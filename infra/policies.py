@@ -19,6 +19,22 @@ VPC_DESCRIPTIONS: Final = (
 # Statement id -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes every other
 # statement in turn and wants to see a run fail. One that stands here and is missed by a run after all is refused, too.
 UNPROVEN: Final[Mapping[str, str]] = {
+    **dict.fromkeys(
+        (
+            "BuildLogin",
+            "BuildLogs",
+            "BuildLook",
+            "BuildPush",
+            "BuildSource",
+            "BuildSourceBucket",
+            "BuildStart",
+            "ImageFind",
+        ),
+        "images are built in the cloud only; on the laptop the project's own virtual environment is the image",
+    ),
+    **dict.fromkeys(
+        ("EventNotice", "EventNoticeKey"), "the local EventBridge publishes without the role that the rule names"
+    ),
     "DebuggerImagePull": "the local SageMaker evaluates no rules of SageMaker's Debugger",
     "DebuggerLogs": "the local SageMaker evaluates no rules of SageMaker's Debugger",
     "DebuggerMetrics": "the local SageMaker evaluates no rules of SageMaker's Debugger",
@@ -38,6 +54,7 @@ UNPROVEN: Final[Mapping[str, str]] = {
 # The only actions that any statement may allow on "*", each with the reason why no smaller resource can be named.
 ON_EVERYTHING: Final[Mapping[str, str]] = {
     "application-autoscaling:DescribeScalableTargets": "has no resource-level permission; it lists the account's",
+    "cloudwatch:GetMetricStatistics": "has no resource-level permission; it reads numbers",
     "cloudwatch:PutMetricData": "has no resource-level permission; a condition on the namespace limits it",
     "ecr:GetAuthorizationToken": "has no resource-level permission; the token opens what the role may pull or push",
     **dict.fromkeys(
@@ -80,11 +97,14 @@ def allow(
     """Return a statement that allows named actions on named resources.
 
     Raises:
-        ValueError: an action holds a wildcard.
+        ValueError: an action holds a wildcard, or is allowed on everything although nothing says why it has to be.
     """
     wild = [action for action in actions if "*" in action]
     if wild:
         raise ValueError(f"{sid}: name the actions instead of {', '.join(wild)}")
+    unexplained = [action for action in actions if "*" in resources and action not in ON_EVERYTHING]
+    if unexplained:
+        raise ValueError(f"{sid}: name the resources of {', '.join(unexplained)}, or say in ON_EVERYTHING why not")
     return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources), conditions=conditions or {})
 
 

@@ -78,15 +78,7 @@ class PipelineStack(Stack):
             debugger=debugger,
         )
         api = front_door.front_door
-        smoke_test = SmokeTest(
-            self,
-            "SmokeTest",
-            settings=settings,
-            bucket=bucket,
-            key_arn=key_arn,
-            api_url=api.url,
-            api_key_id=api.key.key_id,
-        )
+        smoke_test = SmokeTest(self, "SmokeTest", bucket=bucket, api_url=api.url, api_key_id=api.key.key_id)
         facts = Facts(
             settings=settings,
             bucket=bucket.bucket_name,
@@ -109,6 +101,8 @@ class PipelineStack(Stack):
         alarms.watch_function("smoke-test", smoke_test.function)
         events = EventNotices(self, "Events", stage=settings.stage, notices=data.notices)
         events.executions_of(pipeline.state_machine.state_machine_arn)
+        if images.own_repository:
+            events.critical_findings_in(images.own_repository)
         Cleanup(
             self,
             "Cleanup",

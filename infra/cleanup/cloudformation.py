@@ -33,7 +33,12 @@ def answer(event: Event, name: str, work: Callable[[], None]) -> None:
     except Exception as error:
         _logger.exception("%s of %s", event["RequestType"], name)
         reason = f"{type(error).__name__}: {error}"
-    _put(event["ResponseURL"], _response(event, name, reason))
+    respond(event, name, reason=reason)
+
+
+def respond(event: Event, name: str, *, reason: str = "", data: Mapping[str, str] | None = None) -> None:
+    """Tell CloudFormation how it went: well, with the resource's attributes, or not, with the reason."""
+    _put(event["ResponseURL"], _response(event, name, reason, data or {}))
 
 
 def is_stack_ending(event: Event) -> bool:
@@ -46,13 +51,14 @@ def is_stack_ending(event: Event) -> bool:
     return stacks[0]["StackStatus"] in _ENDING
 
 
-def _response(event: Event, name: str, reason: str) -> bytes:
-    content = {
+def _response(event: Event, name: str, reason: str, data: Mapping[str, str]) -> bytes:
+    content: dict[str, Any] = {
         "Status": "FAILED" if reason else "SUCCESS",
         "PhysicalResourceId": event.get("PhysicalResourceId", name),
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],
+        "Data": dict(data),
     }
     if reason:
         content["Reason"] = reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]} ..."

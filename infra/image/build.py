@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, custom_resources
+from aws_cdk import CustomResource, Duration, RemovalPolicy
 from aws_cdk import aws_codebuild as codebuild
 from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3_assets as s3_assets
 from constructs import Construct
 
@@ -18,7 +22,20 @@ from infra.python_function import PythonFunction
 
 _TAG_LENGTH: Final = 16
 _KEPT_IMAGES: Final = 10
-_TIME_OUT: Final = Duration.hours(2)
+# CloudFormation waits for one hour. New accounts may run one build at a time: the second one waits for the first.
+_QUEUED_MINUTES: Final = 25
+_BUILD_MINUTES: Final = 30
+_ENDED: Final = ["SUCCEEDED", "FAILED", "FAULT", "STOPPED", "TIMED_OUT"]
+_HERE: Final = Path(__file__).parent
+_FUNCTION_TIMEOUT: Final = Duration.minutes(2)  # the answer is tried again for a while
+# What both functions import, beside their own file.
+_SHARED: Final = [
+    _HERE.parent / "__init__.py",
+    _HERE.parent / "cleanup" / "__init__.py",
+    _HERE.parent / "cleanup" / "cloudformation.py",
+    _HERE / "__init__.py",
+    _HERE / "start_build.py",
+]
 _BUILDSPEC: Final = """
 version: 0.2
 phases:
@@ -33,7 +50,9 @@ phases:
 class ImageBuild(Construct):
     """A repository and one image per target, tagged by the hash of what they are built from."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, targets: Sequence[str], removal: RemovalPolicy) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, image_targets: Sequence[str], removal: RemovalPolicy
+    ) -> None:
         super().__init__(scope, construct_id)
         source = write_zip(bundle_path(self, "image-source.zip"), packages=["container"])
         asset = s3_assets.Asset(self, "Source", path=str(source))
@@ -48,14 +67,16 @@ class ImageBuild(Construct):
             empty_on_delete=removal is RemovalPolicy.DESTROY,
         )
         self.repository_arn = repository.repository_arn
+        self.repository_name = repository.repository_name
         project = self._make_project(repository, asset, tag)
-        provider = self._make_provider(project, repository)
+        start = self._start_function(project, repository)
+        told = self._tell_the_end(project)
         self.uris: dict[str, str] = {}
-        for target in targets:
+        for target in image_targets:
             image = CustomResource(
                 self,
                 f"Image-{target}",
-                service_token=provider.service_token,
+                service_token=start.function_arn,
                 resource_type="Custom::PedigreeImage",
                 properties={
                     "Project": project.ref,
@@ -64,15 +85,17 @@ class ImageBuild(Construct):
                     "Tag": tag,
                 },
             )
+            image.node.add_dependency(told)
             # Through the resource, so that whatever uses the image waits until it has been built.
             self.uris[target] = f"{repository.repository_uri}:{image.get_att_string('ImageTag')}"
 
     def _make_project(self, repository: ecr.Repository, asset: s3_assets.Asset, tag: str) -> codebuild.CfnProject:
+        log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         return codebuild.CfnProject(
             self,
             "Project",
             description="Builds Pedigree's image",
-            service_role=self._make_build_role(repository, asset).role_arn,
+            service_role=self._make_build_role(repository, asset, log_group).role_arn,
             artifacts={"type": "NO_ARTIFACTS"},
             source={
                 "type": "S3",
@@ -89,11 +112,16 @@ class ImageBuild(Construct):
                     {"name": "TAG", "value": tag},
                 ],
             },
-            timeout_in_minutes=int(_TIME_OUT.to_minutes()),
+            logs_config={"cloudWatchLogs": {"status": "ENABLED", "groupName": log_group.log_group_name}},
+            # There are no artifacts to encrypt; this is CodeBuild's default, said.
+            encryption_key=arn(self, "kms", "alias", "aws/s3"),
+            queued_timeout_in_minutes=_QUEUED_MINUTES,
+            timeout_in_minutes=_BUILD_MINUTES,
         )
 
-    def _make_build_role(self, repository: ecr.Repository, asset: s3_assets.Asset) -> iam.Role:
-        logs = arn(self, "logs", "log-group", "/aws/codebuild/*", separator=":")
+    def _make_build_role(
+        self, repository: ecr.Repository, asset: s3_assets.Asset, log_group: logs.LogGroup
+    ) -> iam.Role:
         push = [
             "ecr:BatchCheckLayerAvailability",
             "ecr:BatchGetImage",
@@ -113,30 +141,48 @@ class ImageBuild(Construct):
                 allow(
                     ["s3:GetObject", "s3:GetObjectVersion"],
                     [asset.bucket.arn_for_objects(asset.s3_object_key)],
-                    sid="Source",
+                    sid="BuildSource",
                 ),
-                allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], [asset.bucket.bucket_arn], sid="SourceBucket"),
-                allow(push, [repository.repository_arn], sid="Push"),
-                allow(["ecr:GetAuthorizationToken"], ["*"], sid="Login"),  # has no resource-level permission
-                allow(["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"], [logs], sid="Logs"),
+                allow(["s3:GetBucketAcl", "s3:GetBucketLocation"], [asset.bucket.bucket_arn], sid="BuildSourceBucket"),
+                allow(push, [repository.repository_arn], sid="BuildPush"),
+                allow(["ecr:GetAuthorizationToken"], ["*"], sid="BuildLogin"),  # has no resource-level permission
+                allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group.log_group_arn}:*"], sid="BuildLogs"),
             ],
         )
 
-    def _make_provider(self, project: codebuild.CfnProject, repository: ecr.Repository) -> custom_resources.Provider:
-        here = Path(__file__).parent
-        find = allow(["ecr:DescribeImages"], [repository.repository_arn], sid="Find")
-        start = allow(["codebuild:StartBuild"], [project.attr_arn], sid="Start")
-        watch = allow(["codebuild:BatchGetBuilds"], [project.attr_arn], sid="Watch")
-        minute = Duration.minutes(1)
-        return custom_resources.Provider(
-            self,
-            "Provider",
-            on_event_handler=PythonFunction(
-                self, "Start", handler=here / "start_build.py", environment={}, statements=[find, start], timeout=minute
-            ).function,
-            is_complete_handler=PythonFunction(
-                self, "Check", handler=here / "check_build.py", environment={}, statements=[watch], timeout=minute
-            ).function,
-            query_interval=Duration.seconds(20),
-            total_timeout=_TIME_OUT,
+    def _start_function(self, project: codebuild.CfnProject, repository: ecr.Repository) -> lambda_.Function:
+        return self._function(
+            "Start",
+            "start_build.py",
+            [
+                allow(["ecr:DescribeImages"], [repository.repository_arn], sid="ImageFind"),
+                allow(["codebuild:StartBuild"], [project.attr_arn], sid="BuildStart"),
+            ],
         )
+
+    def _tell_the_end(self, project: codebuild.CfnProject) -> events.Rule:
+        end = self._function(
+            "End", "end_build.py", [allow(["codebuild:BatchGetBuilds"], [project.attr_arn], sid="BuildLook")]
+        )
+        return events.Rule(
+            self,
+            "Ended",
+            event_pattern=events.EventPattern(
+                source=["aws.codebuild"],
+                detail_type=["CodeBuild Build State Change"],
+                detail={"project-name": [project.ref], "build-status": _ENDED},
+            ),
+            targets=[targets.LambdaFunction(end)],
+        )
+
+    def _function(self, construct_id: str, handler: str, statements: Sequence[iam.PolicyStatement]) -> lambda_.Function:
+        function = PythonFunction(
+            self,
+            construct_id,
+            handler=_HERE / handler,
+            modules=_SHARED,
+            environment={},
+            statements=statements,
+            timeout=_FUNCTION_TIMEOUT,
+        )
+        return function.function

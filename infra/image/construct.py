@@ -19,18 +19,23 @@ PULL: Final = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetD
 
 
 class Images(Construct):
-    """The URIs of the image for CPU and for GPU instances; the same one where the settings name one."""
+    """The URIs of the image for CPU and for GPU instances; the same one where the settings name one.
+
+    ``own_repository`` is the name of the repository that the stage pushes to; empty where it pushes none.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, settings: Settings, removal: RemovalPolicy) -> None:
         super().__init__(scope, construct_id)
         if settings.image is not None:
             self.cpu = self.gpu = settings.image
             self._repositories = _repositories_of(settings.image)
+            self.own_repository = ""
             return
-        build = ImageBuild(self, "Build", targets=_targets(settings), removal=removal)
+        build = ImageBuild(self, "Build", image_targets=_targets(settings), removal=removal)
         self.cpu = build.uris.get("cpu", "")
         self.gpu = build.uris.get("cuda", "")
         self._repositories = [build.repository_arn]
+        self.own_repository = build.repository_name
 
     def pull_statements(self) -> list[iam.PolicyStatement]:
         """Return what a role needs to run the images; nothing where they come from no registry of AWS."""

@@ -27,7 +27,7 @@ class EventNotices(Construct):
             "Role",
             service="events.amazonaws.com",
             description="Pedigree's notices of executions and image scans",
-            statements=notices.publish_statements(),
+            statements=notices.publish_statements("EventNotice"),
             conditions=from_this_account(self),
         ).without_policy_updates()
 

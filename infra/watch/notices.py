@@ -37,11 +37,11 @@ class Notices(Construct):
         if email is not None:
             self.topic.add_subscription(subscriptions.EmailSubscription(email))
 
-    def publish_statements(self) -> list[iam.PolicyStatement]:
+    def publish_statements(self, sid: str = "Notice") -> list[iam.PolicyStatement]:
         """Return what a role of this account needs to publish."""
-        statements = [allow(["sns:Publish"], [self.topic.topic_arn], sid="Notice")]
+        statements = [allow(["sns:Publish"], [self.topic.topic_arn], sid=sid)]
         if self._key is not None:
-            statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.key_arn], sid="NoticeKey"))
+            statements.append(allow(["kms:Decrypt", "kms:GenerateDataKey"], [self._key.key_arn], sid=f"{sid}Key"))
         return statements
 
     def _alarms_may_publish(self, prefix: str) -> iam.PolicyStatement:

@@ -29,3 +29,8 @@ def test_a_writer_to_an_encrypted_bucket_may_get_data_keys() -> None:
 def test_a_bucket_without_a_key_of_its_own_needs_no_kms() -> None:
     statements = read_write(_BUCKET, read=["models/*"], write=["models/*"])
     assert not [action for each in statements for action in each.actions if action.startswith("kms:")]
+
+
+def test_an_action_that_has_smaller_resources_is_refused_on_everything() -> None:
+    with pytest.raises(ValueError, match="Read: name the resources of s3:GetObject"):
+        allow(["s3:GetObject", "xray:PutTraceSegments"], ["*"], sid="Read")
