@@ -87,12 +87,17 @@ def show(results: Iterable[Result], screen: Screen) -> None:
         screen.say(f"{result.name}: {result.found}", style="bold")
         for line in result.todo:
             screen.say(f"  {line}")
-    problems = sum(result.state is State.PROBLEM for result in found)
     if to_do:
         screen.say()
-    screen.say(
-        f"{problems} problem{'' if problems == 1 else 's'} to fix." if problems else "Nothing stands in the way."
-    )
+    screen.say(_verdict(found))
+
+
+def _verdict(found: Sequence[Result]) -> str:
+    problems, looks = (sum(result.state is state for result in found) for state in (State.PROBLEM, State.WARNING))
+    also = f"; {looks} to look at" if looks else ""
+    if not problems:
+        return f"Nothing stands in the way{also}."
+    return f"{problems} problem{'' if problems == 1 else 's'} to fix{also}."
 
 
 def as_json(results: Iterable[Result]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_what_to_do_is_never_broken_and_brackets_stay(screen: Screen, written: i
     lines = written.getvalue().splitlines()
     assert f"  aws service-quotas request-service-quota-increase {'x' * 100}" in lines
     assert "  curl -I https://example.org/[1].zip" in lines
-    assert lines[-1] == "1 problem to fix."
+    assert lines[-1] == "1 problem to fix; 1 to look at."
     table = lines[: lines.index("")]
     assert max(map(len, table)) <= 80
 
