@@ -12,6 +12,7 @@ from infra.data import DataBucket
 from infra.debugger_image import DebuggerImage
 from infra.front_door.construct import FrontDoor
 from infra.image.construct import Images
+from infra.reaper.construct import Reaper
 from infra.roles import SageMakerRoles
 from infra.settings import Settings
 from infra.smoke_test.construct import SmokeTest
@@ -78,7 +79,15 @@ class PipelineStack(Stack):
             debugger=debugger,
         )
         api = front_door.front_door
-        smoke_test = SmokeTest(self, "SmokeTest", bucket=bucket, api_url=api.url, api_key_id=api.key.key_id)
+        smoke_test = SmokeTest(
+            self,
+            "SmokeTest",
+            settings=settings,
+            bucket=bucket,
+            key_arn=key_arn,
+            api_url=api.url,
+            api_key_id=api.key.key_id,
+        )
         facts = Facts(
             settings=settings,
             bucket=bucket.bucket_name,
@@ -103,6 +112,14 @@ class PipelineStack(Stack):
         events.executions_of(pipeline.state_machine.state_machine_arn)
         if images.own_repository:
             events.critical_findings_in(images.own_repository)
+        Reaper(
+            self,
+            "Reaper",
+            patience=settings.reaper,
+            endpoint_name=front_door.endpoint_name,
+            state_machine_arn=pipeline.state_machine.state_machine_arn,
+            notices=data.notices,
+        )
         Cleanup(
             self,
             "Cleanup",
