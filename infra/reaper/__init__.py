@@ -1,0 +1,1 @@
+"""Deletes an endpoint that nobody uses, after a notice."""
