@@ -7,7 +7,18 @@ from typing import Any, Final
 import boto3
 from botocore.config import Config
 
-from local_cloud.adapter import api_gateway, evaluation, objects, routing, states, storage, telemetry
+from local_cloud.adapter import (
+    alarms,
+    api_gateway,
+    cloudformation,
+    evaluation,
+    objects,
+    routing,
+    states,
+    storage,
+    telemetry,
+    topics,
+)
 from local_cloud.adapter.identities import STATES_PRINCIPAL, assume_role, ensure_developer
 from local_cloud.autoscaling.records import Place
 from local_cloud.autoscaling.service import ScalingService
@@ -26,6 +37,8 @@ from local_cloud.trail import Trail
 # How often a .sync task looks at its job.
 _POLL_SECONDS: Final = 0.5
 _SAVE_SECONDS: Final = 10.0
+# How often alarms are judged.
+_ALARM_SECONDS: Final = 1.0
 _logger = logging.getLogger(__name__)
 
 
@@ -37,6 +50,7 @@ class Cloud:
         evaluation.install(Trail(state.permissions).add)
         objects.install()
         telemetry.install()
+        topics.install()
         self._settings = settings
         self._state = state
         self._certificate = certificate
@@ -52,6 +66,8 @@ class Cloud:
                 credentials_for=credentials_for,
                 s3_for=self._s3_for,
                 logs=lambda role, group, name: telemetry.container_stream(role, group, name, self._logs.stream),
+                put_metrics=alarms.put_metrics,
+                firing=alarms.RollbackAlarms().firing,
             )
         )
         self._changed = threading.Event()
@@ -65,7 +81,10 @@ class Cloud:
             certificate.ca_bundle,
         )
         states.install(calls, _POLL_SECONDS)
+        alarms.install()
+        self._alarm_clock = alarms.AlarmClock(_ALARM_SECONDS)
         api_gateway.install()
+        cloudformation.install()
         self.application: Application = guard(routing.application(), self._changed.set)
         self.front: Application = front(self.application)
 
@@ -78,6 +97,7 @@ class Cloud:
         access_key_id, secret = self._state.credentials()
         ensure_developer(access_key_id, secret)
         evaluation.check_recorded()
+        self._alarm_clock.start()
         self._sagemaker.start()
         self._scaling.start()
         self._saver.start()
@@ -95,6 +115,7 @@ class Cloud:
         """End every process that was started and save everything; requests are answered until this returns."""
         self._stopped.set()
         self._sagemaker.stop()
+        self._alarm_clock.stop()
         storage.stop_workers()
         self._logs.close()
         if self._saver.is_alive():

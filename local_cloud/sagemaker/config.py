@@ -1,10 +1,12 @@
 """What the service needs from its surroundings."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from local_cloud.sagemaker.invocation_metrics import Datum
 
 
 class LogStream(Protocol):
@@ -23,7 +25,7 @@ class S3Client(Protocol):
     def get_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
         """Open one object."""
 
-    def put_object(self, *, Bucket: str, Key: str, Body: Any) -> Any:  # noqa: N803
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, **encryption: str) -> Any:  # noqa: N803
         """Write one object."""
 
 
@@ -53,10 +55,15 @@ class ServiceConfig:
         s3_for: Those credentials -> a boto3 S3 client, usable from several threads.
         logs: (role ARN, group, stream) -> where a container's lines go; both are created when missing. What the role
             does not allow is lost.
+        put_metrics: (namespace, data) -> what CloudWatch is told of the requests to endpoints.
+        firing: (role ARN, names of alarms) -> those of them that are in state ALARM, looked at under the role. May
+            raise ``ServiceError`` where the role may not look, or there is no such alarm.
         poll_seconds: How often running processes, checkpoints and trials are looked at.
         stop_grace_seconds: Between SIGTERM and SIGKILL when a job is stopped or out of time (120 on AWS).
         shutdown_grace_seconds: The same when the service itself stops.
         health_check_seconds: How long a new server may take to answer /ping when its variant does not say.
+        metrics_seconds: How often CloudWatch is told.
+        capture_seconds: How often captured requests are written to S3.
         cores: How many trials may run at once, whatever the tuning job asks for.
     """
 
@@ -69,10 +76,14 @@ class ServiceConfig:
     credentials_for: Callable[[str, str], dict[str, str]]
     s3_for: Callable[[dict[str, str]], S3Client]
     logs: Callable[[str, str, str], LogStream]
+    put_metrics: Callable[[str, Sequence[Datum]], None]
+    firing: Callable[[str, Sequence[str]], list[str]]
     poll_seconds: float = 1.0
     stop_grace_seconds: float = 120.0
     shutdown_grace_seconds: float = 5.0
     health_check_seconds: float = 120.0
+    metrics_seconds: float = 1.0
+    capture_seconds: float = 5.0
     cores: int = field(default_factory=usable_cores)
 
     def arn(self, resource: str, name: str) -> str:

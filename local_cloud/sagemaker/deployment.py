@@ -36,13 +36,16 @@ class Deployment:
         found = self._store.get(Kind.ENDPOINT_CONFIG, self._config_name)
         if found is None:
             raise could_not_find(self._config, Kind.ENDPOINT_CONFIG, self._config_name)
-        return [self._variant(variant, cancelled) for variant in found.shown["ProductionVariants"]]
+        capture = found.shown.get("DataCaptureConfig")
+        return [self._variant(variant, capture, cancelled) for variant in found.shown["ProductionVariants"]]
 
     def discard(self) -> None:
         """Remove what was fetched."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _variant(self, variant: Mapping[str, Any], cancelled: Callable[[], bool]) -> ServerSpec:
+    def _variant(
+        self, variant: Mapping[str, Any], capture: dict[str, Any] | None, cancelled: Callable[[], bool]
+    ) -> ServerSpec:
         model = self._store.get(Kind.MODEL, variant["ModelName"])
         if model is None:
             raise could_not_find(self._config, Kind.MODEL, variant["ModelName"])
@@ -61,6 +64,8 @@ class Deployment:
             weight=variant["InitialVariantWeight"],
             instances=variant.get("InitialInstanceCount", 1),
             environment=dict(container["Environment"]),
+            capture=capture,
+            isolated=model.shown["EnableNetworkIsolation"],
         )
 
     def _fetch(self, container: Mapping[str, Any], role: str, target: Path, cancelled: Callable[[], bool]) -> None:

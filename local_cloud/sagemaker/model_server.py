@@ -36,6 +36,8 @@ class ServerSpec:
     weight: float = 1.0
     instances: int = 1  # what is asked for; one process serves
     environment: dict[str, str] = field(default_factory=dict)
+    capture: dict[str, Any] | None = None  # DataCaptureConfig
+    isolated: bool = False  # no credentials, no way to AWS
 
     def to_record(self) -> dict[str, Any]:
         """Return what a record keeps."""
@@ -76,12 +78,23 @@ class ModelServer:
         self._keeper = threading.Thread(target=self._keep, name=f"endpoint {self.spec.endpoint}", daemon=True)
         self._keeper.start()
 
+    @property
+    def ready(self) -> bool:
+        """Whether it answers now."""
+        return self._healthy.is_set() and not self._stopping.is_set()
+
+    def note(self, text: str) -> None:
+        """Add a line to the server's log."""
+        self._log.write(f"[sagemaker] {text}")
+
     def retire(self) -> None:
         """End the server once the requests under way have been answered."""
         deadline = time.monotonic() + INVOCATION_SECONDS
         with self._idle:
             while self._active and time.monotonic() < deadline and not self._stopping.is_set():
                 self._idle.wait(_LOOK_SECONDS)
+            # Under the lock: a request that comes now is refused and goes to the server that took over.
+            self._stopping.set()
         self.stop()
 
     def stop(self) -> None:
@@ -104,6 +117,8 @@ class ModelServer:
             ConnectionError: it broke the connection off.
         """
         with self._idle:
+            if self._stopping.is_set():
+                raise ConnectionRefusedError("the server is being stopped")
             self._active += 1
         try:
             return self._post(body, headers)
@@ -150,7 +165,7 @@ class ModelServer:
         environment = aws_environment(
             self._config,
             image,
-            self._config.credentials_for(self.spec.role_arn, self.spec.endpoint),
+            {} if self.spec.isolated else self._config.credentials_for(self.spec.role_arn, self.spec.endpoint),
             {
                 **self.spec.environment,
                 "SAGEMAKER_BASE_DIR": self.spec.base,

@@ -29,7 +29,10 @@ def image_folder(config: ServiceConfig, image: str, role_arn: str) -> Path:
 def aws_environment(
     config: ServiceConfig, image: Path, credentials: Mapping[str, str], variables: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the environment of a container: its role's credentials, and nothing of the person's own AWS set-up."""
+    """Return the environment of a container: its role's credentials, and nothing of the person's own AWS set-up.
+
+    Without credentials, it is one whose network is isolated: it does not even learn where AWS answers.
+    """
     own = {
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,
@@ -37,8 +40,8 @@ def aws_environment(
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }
-    if config.endpoint_url is not None:
+    if credentials and config.endpoint_url is not None:
         own["AWS_ENDPOINT_URL"] = config.endpoint_url
-    if config.ca_bundle is not None:
+    if credentials and config.ca_bundle is not None:
         own["AWS_CA_BUNDLE"] = str(config.ca_bundle)
     return container_environment(image, variables, own, credentials)

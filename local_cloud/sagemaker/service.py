@@ -3,10 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from local_cloud.sagemaker.capture import DataCapture
 from local_cloud.sagemaker.config import LogStream, S3Client, ServiceConfig
 from local_cloud.sagemaker.endpoints import Endpoints
 from local_cloud.sagemaker.errors import ServiceError, unknown_operation
 from local_cloud.sagemaker.hosting import EndpointConfigs, Models
+from local_cloud.sagemaker.invocation_metrics import InvocationMetrics
 from local_cloud.sagemaker.registry import ModelRegistry
 from local_cloud.sagemaker.runtime import Answer, Runtime
 from local_cloud.sagemaker.store import Kind, Store
@@ -41,7 +43,9 @@ class SageMakerService:
         self._configs = EndpointConfigs(config, self._store)
         self._registry = ModelRegistry(config, self._store)
         self._endpoints = Endpoints(config, self._store)
-        self._runtime = Runtime(config, self._endpoints)
+        self._metrics = InvocationMetrics(config.put_metrics, config.metrics_seconds)
+        self._capture = DataCapture(config)
+        self._runtime = Runtime(config, self._endpoints, self._metrics, self._capture)
         self._tags = Tags(self._store)
         self._operations = self._table()
 
@@ -53,6 +57,8 @@ class SageMakerService:
         self._store.load()
         self._tuning.restore()
         self._jobs.restore()
+        self._metrics.start()
+        self._capture.start()
         self._endpoints.restore()
 
     def stop(self) -> None:
@@ -62,6 +68,8 @@ class SageMakerService:
         for thread in tuning_threads:
             thread.join()
         self._endpoints.shut_down()
+        self._capture.stop()
+        self._metrics.stop()
 
     def handle(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out one control plane operation, for example ``handle("DescribeEndpoint", {"EndpointName": "a"})``.

@@ -130,7 +130,7 @@ class TrainingRun:
         return aws_environment(
             self._config,
             image,
-            self._session.credentials(),
+            {} if self._job["EnableNetworkIsolation"] else self._session.credentials(),
             {
                 **self._extra,
                 **self._job.get("Environment", {}),

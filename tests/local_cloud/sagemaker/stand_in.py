@@ -5,7 +5,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.http import create_app
+from local_cloud.sagemaker.invocation_metrics import Datum
 from local_cloud.sagemaker.service import SageMakerService, ServiceConfig
 
 ROLE = "arn:aws:iam::123456789012:role/jobs"
@@ -32,20 +33,27 @@ exec(json.loads(hyperparameters["script"]) if hyperparameters["script"].startswi
 """
 
 SERVE = """
-import http.server, os, pathlib, sys
+import http.server, os, pathlib, sys, time
 
 model = pathlib.Path(os.environ["SAGEMAKER_BASE_DIR"], "model")
 answer = (model / "answer.txt").read_text()
 print("serving", answer)
 if answer == "broken":
     sys.exit("cannot load the model")
+if answer == "environment":
+    answer = ",".join(sorted(name for name in os.environ if name.startswith("AWS_")))
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if answer == "mute":
+            time.sleep(60)
         self.reply(200, b"")
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if answer == "failing":
+            self.reply(500, b"cannot predict")
+            return
         if body == b"die":
             os._exit(3)
         if body == b"bad":
@@ -72,6 +80,7 @@ class MemoryS3:
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.encryption: dict[str, dict[str, str]] = {}
         self.denied = ""
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> Any:  # noqa: N803
@@ -86,9 +95,10 @@ class MemoryS3:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "The key does not exist."}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[f"{Bucket}/{Key}"])}
 
-    def put_object(self, *, Bucket: str, Key: str, Body: Any) -> Any:  # noqa: N803
+    def put_object(self, *, Bucket: str, Key: str, Body: Any, **encryption: str) -> Any:  # noqa: N803
         if self.denied and self.denied in Key:
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "Access Denied"}}, "PutObject")
+        self.encryption[f"{Bucket}/{Key}"] = encryption
         self.objects[f"{Bucket}/{Key}"] = Body if isinstance(Body, bytes) else Body.read()
         return {}
 
@@ -104,6 +114,29 @@ class Lines:
 
 
 @dataclass
+class CloudWatch:
+    """Metrics as they were told, and an alarm that a test sets, or that starts with the first failed request."""
+
+    told: list[tuple[str, Datum]] = field(default_factory=list)
+    in_alarm: list[str] = field(default_factory=list)
+    on_errors: str = ""
+
+    def put(self, namespace: str, data: Sequence[Datum]) -> None:
+        self.told += [(namespace, datum) for datum in data]
+        if self.on_errors and self.sum_of("Invocation5XXErrors"):
+            self.in_alarm = [self.on_errors]
+
+    def firing(self, _role: str, names: Sequence[str]) -> list[str]:
+        return [name for name in names if name in self.in_alarm]
+
+    def sum_of(self, metric: str) -> float:
+        """Return the sum of all values of a metric."""
+        return sum(
+            value * count for _, datum in self.told if datum.name == metric for value, count in datum.values.items()
+        )
+
+
+@dataclass
 class Cloud:
     """What a test talks to."""
 
@@ -111,6 +144,7 @@ class Cloud:
     service: SageMakerService
     s3: MemoryS3
     logs: dict[tuple[str, str], Lines]
+    watch: "CloudWatch"
     sagemaker: Any = None
     runtime: Any = None
 
@@ -190,6 +224,7 @@ def write_image(folder: Path) -> Path:
 def new_cloud(folder: Path, s3: MemoryS3, **settings: Any) -> Cloud:
     """Return a cloud on ``folder``, not started."""
     logs: dict[tuple[str, str], Lines] = {}
+    watch = CloudWatch()
     defaults: dict[str, Any] = {
         "state_dir": folder / "state",
         "region": "us-east-1",
@@ -200,14 +235,18 @@ def new_cloud(folder: Path, s3: MemoryS3, **settings: Any) -> Cloud:
         "credentials_for": lambda role, _: {"AWS_ACCESS_KEY_ID": role[-4:], "AWS_SECRET_ACCESS_KEY": "secret"},
         "s3_for": lambda _: s3,
         "logs": lambda _role, group, stream: logs.setdefault((group, stream), Lines()),
+        "put_metrics": watch.put,
+        "firing": watch.firing,
         "poll_seconds": 0.1,
+        "metrics_seconds": 0.1,
+        "capture_seconds": 0.1,
         "stop_grace_seconds": 5,
         "shutdown_grace_seconds": 2,
         "health_check_seconds": 10,
         "cores": 2,
     }
     config = ServiceConfig(**{**defaults, **settings})
-    return Cloud(config, SageMakerService(config), s3, logs)
+    return Cloud(config, SageMakerService(config), s3, logs, watch)
 
 
 @cache

@@ -126,10 +126,6 @@ def test_a_failing_update_goes_on_with_the_old_configuration(cloud: Cloud) -> No
     serve(cloud)
     configure(cloud, "worse", "broken")
     cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="worse")
-    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-        cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="one")
-    with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
-        cloud.sagemaker.delete_endpoint(EndpointName="dogs")
     found = cloud.endpoint("dogs")
     assert found["EndpointConfigName"] == "one"
     assert "did not pass the ping health check" in found["FailureReason"]
