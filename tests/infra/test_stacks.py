@@ -76,12 +76,16 @@ def test_no_role_of_ours_has_a_policy_of_aws(templates: Templates) -> None:
     assert "AmazonAPIGatewayPushToCloudWatchLogs" in json.dumps(role["ManagedPolicyArns"])
 
 
-def test_roles_are_passed_to_sagemaker_only(templates: Templates) -> None:
-    passing = [statement for _, statement in statements(templates) if statement["Action"] == "iam:PassRole"]
-    assert len(passing) == 2
+def test_roles_are_passed_to_one_named_service(templates: Templates) -> None:
+    services = {"sagemaker.amazonaws.com", "sagemaker.application-autoscaling.amazonaws.com"}
+    passing = [statement for _, statement in statements(templates) if "iam:PassRole" in as_list(statement["Action"])]
+    assert passing
     for statement in passing:
-        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
-        assert len(as_list(statement["Resource"])) == 1
+        assert statement["Action"] == "iam:PassRole"
+        assert "*" not in json.dumps(statement["Resource"]).replace(":role/aws-service-role/", "")
+        ((key, service),) = statement["Condition"]["StringEquals"].items()
+        assert key == "iam:PassedToService"
+        assert service in services
 
 
 def test_every_role_is_assumed_by_one_service(templates: Templates) -> None:
