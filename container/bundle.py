@@ -1,4 +1,4 @@
-"""The source bundle: fetched from S3, checked, unpacked."""
+"""The source bundle: fetched from S3 or found mounted, checked, unpacked."""
 
 import shutil
 import tarfile
@@ -7,8 +7,45 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from container.environment import SUBMIT_DIRECTORY
+from container.environment import SUBMIT_DIRECTORY, Layout
 from container.errors import LaunchError
+
+
+def open_bundle(submitted: str, layout: Layout, region: str | None) -> IO[bytes]:
+    """Return the source bundle, open for reading: an S3 object, or a file that a channel brought along.
+
+    Args:
+        submitted: s3://bucket/path/sourcedir.tar.gz; or, for a container that reaches no network, the path of the
+            file or of a folder that holds nothing else, as it is where the container's base is /opt/ml.
+        layout: where this container's base is.
+        region: of the bucket.
+
+    Raises:
+        LaunchError: there is no such object or file.
+    """
+    if submitted.startswith("/"):
+        return _mounted(layout.translated(submitted), submitted).open("rb")
+    archive = tempfile.TemporaryFile()  # noqa: SIM115  whoever asked closes it
+    try:
+        fetch(submitted, archive, region)
+    except BaseException:
+        archive.close()
+        raise
+    archive.seek(0)
+    return archive
+
+
+def _mounted(path: Path, submitted: str) -> Path:
+    if path.is_file():
+        return path
+    files = sorted(path.iterdir()) if path.is_dir() else []
+    if len(files) == 1 and files[0].is_file():
+        return files[0]
+    there = ", ".join(file.name for file in files) or ("nothing" if path.is_dir() else "no such file or folder")
+    raise LaunchError(
+        f"{SUBMIT_DIRECTORY}={submitted!r}: a source bundle expected, or a folder that holds one and nothing else; "
+        f"found: {there}"
+    )
 
 
 def fetch(uri: str, target: IO[bytes], region: str | None) -> None:

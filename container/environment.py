@@ -7,12 +7,13 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from container.errors import LaunchError
 
 BASE_DIR_VARIABLE: Final = "SAGEMAKER_BASE_DIR"
+_USUAL_BASE: Final = "/opt/ml"
 PROGRAM: Final = "sagemaker_program"
 SUBMIT_DIRECTORY: Final = "sagemaker_submit_directory"
 _REGION: Final = "sagemaker_region"
@@ -34,7 +35,12 @@ class Layout:
     @classmethod
     def from_environment(cls) -> "Layout":
         """Return the layout below SAGEMAKER_BASE_DIR."""
-        return cls(Path(os.environ.get(BASE_DIR_VARIABLE) or "/opt/ml").absolute())
+        return cls(Path(os.environ.get(BASE_DIR_VARIABLE) or _USUAL_BASE).absolute())
+
+    def translated(self, path: str) -> Path:
+        """Return where a path of SageMaker's own layout is in this one."""
+        below = PurePosixPath(path)
+        return self.base / below.relative_to(_USUAL_BASE) if below.is_relative_to(_USUAL_BASE) else Path(path)
 
     @property
     def code(self) -> Path:

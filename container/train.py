@@ -1,11 +1,10 @@
-"""``train``: SageMaker's verb for a job. Fetches the source bundle, runs its program, reports how that ended."""
+"""``train``: SageMaker's verb for a job. Opens the source bundle, runs its program, reports how that ended."""
 
 import sys
-import tempfile
 import traceback
 from pathlib import Path
 
-from container.bundle import fetch, find_program, unpack
+from container.bundle import find_program, open_bundle, unpack
 from container.environment import (
     PROGRAM,
     SUBMIT_DIRECTORY,
@@ -46,9 +45,7 @@ def launch(layout: Layout, signals: SignalForwarder) -> int:
     job = read_job(layout)
     program = job.required(PROGRAM)
     uri = job.required(SUBMIT_DIRECTORY)
-    with tempfile.TemporaryFile() as archive:
-        fetch(uri, archive, job.region)
-        archive.seek(0)
+    with open_bundle(uri, layout, job.region) as archive:
         unpack(archive, layout.code, f"the source bundle {uri}")
     entry_point = find_program(layout.code, program)
     for directory in (layout.model, layout.output_data):

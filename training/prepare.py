@@ -14,9 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-from contract.names import SPLITS, PreparedFile
+from contract.names import SPLITS, Channel, PreparedFile
 from training.arrangement import arrange
 from training.dataset_layout import FoundPhoto, find_photos
+from training.environment import channel_variable
 from training.errors import PhotosError
 from training.manifest import Manifest
 from training.photo_file import PhotoResult, prepare_photo
@@ -117,6 +118,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the job; return the exit status."""
     parser = argparse.ArgumentParser(description="Fetch photos and leave a data set to train on.")
     parser.add_argument("--source", default="toy", help=f"{KINDS} (default: toy)")
+    mounted = os.environ.get(channel_variable(Channel.SOURCE))
+    parser.add_argument(
+        "--source-dir",
+        type=Path,
+        default=Path(mounted) if mounted else None,
+        help=f"folder that the platform fetched --source into (default: ${channel_variable(Channel.SOURCE)})",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the drawn photos and of splits that are made here")
     parser.add_argument(
         "--model-dir",
@@ -128,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stopped)  # so that a stopped job removes what it half made
     try:
-        _report(prepare(Source(options.source), options.model_dir, options.seed))
+        _report(prepare(Source(options.source, options.source_dir), options.model_dir, options.seed))
     except PhotosError as error:
         print(f"PhotosError: {error}", file=sys.stderr)
         return 1

@@ -20,9 +20,10 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A source by its text, as the user gave it."""
+    """A source by its text, as the user gave it; ``mounted`` is where the platform put it, if it fetched it."""
 
     text: str
+    mounted: Path | None = None
 
     @property
     def shown(self) -> str:
@@ -48,6 +49,8 @@ class Source:
             say("drawing the toy photos")
             draw_data_set(scratch / "toy", seed, say)
             return scratch / "toy"
+        if self.mounted is not None:
+            return self._fetched(self.mounted, scratch, say)
         if not separator:
             return self._local(scratch, say)
         if kind == "https":
@@ -63,6 +66,13 @@ class Source:
             return found if found.is_dir() else _unpacked(found, scratch, self.shown, say)
         hint = " (plain http is not read: anyone on the way could change the photos)" if kind == "http" else ""
         raise PhotosError(f"the source {self.shown!r} is of an unknown kind{hint}: give {KINDS}")
+
+    def _fetched(self, folder: Path, scratch: Path, say: Say) -> Path:
+        """Return what stands in a channel: a folder of photos, or the one zip that s3://bucket/photos.zip names."""
+        archive = folder / Path(urllib.parse.urlsplit(self.text, allow_fragments=False).path).name
+        if archive.suffix.lower() == ".zip" and archive.is_file():
+            return _unpacked(archive, scratch, self.shown, say, keep=True)
+        return folder
 
     def _local(self, scratch: Path, say: Say) -> Path:
         if not self.text.strip():

@@ -25,6 +25,25 @@ def test_a_local_zip_is_unpacked_and_kept(tmp_path: Path) -> None:
     assert (tmp_path / "p.zip").exists()
 
 
+def test_what_the_platform_fetched_is_read_where_it_is_under_the_user_s_name_for_it(tmp_path: Path) -> None:
+    source = Source("s3://photos/dogs", tmp_path / "channel")
+    assert source.fetch(tmp_path, seed=0, say=lambda _: None) == tmp_path / "channel"
+    assert source.shown == "s3://photos/dogs"
+
+
+def test_a_zip_that_the_platform_fetched_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "channel").mkdir()
+    with zipfile.ZipFile(tmp_path / "channel" / "dogs#1.ZIP", "w") as archive:
+        archive.writestr("Pug/1.jpg", b"x")
+    folder = Source("s3://photos/dogs#1.ZIP", tmp_path / "channel").fetch(tmp_path, seed=0, say=lambda _: None)
+    assert (folder / "Pug" / "1.jpg").read_bytes() == b"x"
+
+
+def test_the_toy_source_is_drawn_whatever_the_platform_fetched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.toy.draw_data_set", lambda folder, seed, say: folder.mkdir())
+    assert Source("toy", tmp_path / "channel").fetch(tmp_path, seed=0, say=lambda _: None) == tmp_path / "toy"
+
+
 def test_a_file_that_is_no_zip_is_refused_by_its_first_bytes(tmp_path: Path) -> None:
     (tmp_path / "p.zip").write_bytes(b"<html>Not found</html>")
     with pytest.raises(PhotosError, match=r"p\.zip is not a zip archive \(it starts with b'<html>Not found"):
