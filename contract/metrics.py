@@ -33,8 +33,9 @@ TRAIN_LOSS: Final = Metric("train:loss", "Minimize")
 TRAIN_ACCURACY: Final = Metric("train:accuracy", "Maximize")
 VALID_LOSS: Final = Metric("valid:loss", "Minimize")
 VALID_ACCURACY: Final = Metric("valid:accuracy", "Maximize")
-# Of the model that the job keeps (its best epoch); printed once, at the end. SageMaker's "final" value is the last one
-# printed, so the per-epoch metrics above cannot serve as the objective.
+# Of the model that the job keeps (its best epoch). SageMaker's "final" value is the last one printed, so the per-epoch
+# metrics above cannot serve as the objective. A trial prints the objective after every epoch, as that of its best epoch
+# so far: the tuner can stop it early, and whatever was printed last is true. All else here is printed once, at the end.
 FINAL_VALID_LOSS: Final = Metric("final:valid_loss", "Minimize")
 FINAL_VALID_ACCURACY: Final = Metric("final:valid_accuracy", "Maximize")
 FINAL_TEST_ACCURACY: Final = Metric("final:test_accuracy", "Maximize")

@@ -7,6 +7,7 @@ It imports torch and nothing larger, because a tuning starts it again for every 
 
 import argparse
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,19 +16,52 @@ import torch
 from contract.metrics import FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import ArtifactFile, Channel
 from contract.search_space import Hyperparameters, add_arguments
-from training.environment import add_folder, channel_variable
+from training.environment import Interrupted, StopSignal, add_folder, channel_variable
 from training.features import load_features
 from training.files import write_text
 from training.head_fitting import fit_head
+from training.history import Epoch
 from training.progress import Progress, say
+from training.scores import Score
 
 HEAD_FILE = "head.pt"
 
 
-def run_trial(features_dir: Path, model_dir: Path, hyperparameters: Hyperparameters, seed: int) -> float:
-    """Fit the head, leave it with metrics.json in ``model_dir`` and return its validation accuracy."""
+class TrialProgress:
+    """Reports each epoch, and with it the objective: the accuracy of the best epoch so far, which a trial keeps.
+
+    After each epoch it also looks whether the tuner has stopped the trial.
+    """
+
+    def __init__(self, epochs: int, stop: StopSignal) -> None:
+        self._progress = Progress(epochs)
+        self._stop = stop
+        self._best = Score(math.nan, 0.0)
+
+    def epoch(self, row: Epoch) -> None:
+        """Print the epoch's metrics and the objective.
+
+        Raises:
+            Interrupted: SIGTERM has arrived.
+        """
+        self._progress.epoch(row)
+        score = Score(row.valid_loss, row.valid_accuracy)
+        if score.better_than(self._best):
+            self._best = score
+        say(FINAL_VALID_ACCURACY.line(self._best.accuracy))
+        self._stop.check()
+
+
+def run_trial(
+    features_dir: Path, model_dir: Path, hyperparameters: Hyperparameters, seed: int, stop: StopSignal
+) -> float:
+    """Fit the head, leave it with metrics.json in ``model_dir`` and return its validation accuracy.
+
+    Raises:
+        Interrupted: the tuner stopped the trial, which leaves nothing.
+    """
     features = load_features(features_dir)
-    fit = fit_head(features, hyperparameters, seed, Progress(hyperparameters.epochs).epoch)
+    fit = fit_head(features, hyperparameters, seed, TrialProgress(hyperparameters.epochs, stop).epoch)
     metrics = {
         "backbone": features.spec.backbone,
         "classes": len(features.spec.classes),
@@ -42,7 +76,6 @@ def run_trial(features_dir: Path, model_dir: Path, hyperparameters: Hyperparamet
     torch.save(fit.head.state_dict(), model_dir / HEAD_FILE)
     write_text(model_dir / ArtifactFile.METRICS, json.dumps(metrics, indent=1))
     say(FINAL_VALID_LOSS.line(fit.valid.loss))
-    say(FINAL_VALID_ACCURACY.line(fit.valid.accuracy))
     return fit.valid.accuracy
 
 
@@ -57,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Trials run beside each other, and one core fits a head in seconds.
     torch.set_num_threads(1)
     hyperparameters = Hyperparameters(options.lr, options.batch_size, options.epochs)
-    run_trial(options.features, options.model_dir, hyperparameters, options.seed)
+    try:
+        run_trial(options.features, options.model_dir, hyperparameters, options.seed, StopSignal().listen())
+    except Interrupted:
+        # What the tuner asked for is no failure: the objective has been reported.
+        say("stopped early")
 
 
 if __name__ == "__main__":
