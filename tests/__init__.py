@@ -1,0 +1,1 @@
+"""The tests; a package by name, since a dependency installs another of the same name."""
