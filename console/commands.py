@@ -275,7 +275,7 @@ def down(
 ) -> None:
     """Remove everything: the local cloud with its state, or the stage on AWS.
 
-    Executions make endpoints, models and their configurations; no stack knows them, so they are deleted first.
+    With the stage go the endpoints, models and their configurations that executions made. What stays is named.
     """
     console: Console = context.obj
     if console.cloud.name == Place.AWS:

@@ -56,7 +56,11 @@ def await_endpoint(cloud: Cloud, name: str, seconds: float) -> EndpointState | N
 def delete_endpoints(cloud: Cloud, prefix: str) -> list[str]:
     """Delete the endpoints, endpoint configurations and models of a stage; returns what was deleted.
 
-    Executions make them, so no stack knows them. Their names are ``prefix`` or begin with it and a hyphen.
+    Executions make them, so no stack knows them. Their names are ``prefix`` or begin with it and a hyphen. A stage's
+    stack deletes them with itself; this is for those of a stack that is gone.
+
+    Raises:
+        ConsoleError: something could not be deleted, such as an endpoint that is being changed; names it.
     """
     sagemaker = cloud.client("sagemaker")
     kinds = (
@@ -70,6 +74,9 @@ def delete_endpoints(cloud: Cloud, prefix: str) -> list[str]:
         names = [item[name_key] for page in pages for item in page[key]]
         for name in names:
             if name == prefix or name.startswith(f"{prefix}-"):
-                delete(**{name_key: name})
+                try:
+                    delete(**{name_key: name})
+                except ClientError as error:
+                    raise ConsoleError(f"{key.removesuffix('s')} {name} stays: {error}", "Try again later.") from error
                 deleted.append(f"{key.removesuffix('s')} {name}")
     return deleted

@@ -51,11 +51,11 @@ def _show_executions(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
 
 def _show_model(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
     endpoint = describe_endpoint(cloud, stage.endpoint_name)
+    production = _production(cloud, stage.bucket)
     if endpoint is None:
-        screen.say(f"Endpoint {stage.endpoint_name}: none yet, no model has been deployed")
+        _say_how_to_get_one(cloud, stage, production.get("endpoint_config_name"), screen)
         return
     screen.say(f"Endpoint {endpoint.name}: {endpoint.status} {endpoint.reason}".rstrip())
-    production = _production(cloud, stage.bucket)
     package = production.get("model_package_arn")
     if package is None:
         return
@@ -67,6 +67,17 @@ def _show_model(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
     screen.say(
         f"Version {version}, trained by {production.get('training_job_name')}, deployed {production.get('deployed_at')}"
     )
+
+
+def _say_how_to_get_one(cloud: Cloud, stage: Deployed, config: str | None, screen: Screen) -> None:
+    name = stage.endpoint_name
+    if config is None:
+        screen.say(f"Endpoint {name}: none yet, no model has been deployed")
+        return
+    screen.say(f"Endpoint {name}: deleted, by hand or because nobody used it (reaper.idle_hours); its model is kept.")
+    create = f"aws sagemaker create-endpoint --endpoint-name {name} --endpoint-config-name {config}"
+    screen.say(f"To have it back as it was: {create}")
+    screen.say(f"To have a newly trained one: {command(cloud, 'run')}")
 
 
 def _production(cloud: Cloud, bucket: str) -> dict[str, Any]:

@@ -87,9 +87,21 @@ def test_before_the_first_run_it_says_how_to_start_one(cloud: FakeCloud, screen:
     _deployed(cloud)
     _ran(cloud)
     cloud.stub("sagemaker").add_client_error("describe_endpoint", "ValidationException", "Could not find endpoint")
+    cloud.stub("s3").add_client_error("get_object", "NoSuchKey")
     show_status(cloud, screen)
     assert "To start one: pedigree run" in written.getvalue()
     assert "no model has been deployed" in written.getvalue()
+
+
+def test_a_deleted_endpoint_can_be_had_back(cloud: FakeCloud, screen: Screen, written: io.StringIO) -> None:
+    _deployed(cloud)
+    _ran(cloud)
+    cloud.stub("sagemaker").add_client_error("describe_endpoint", "ValidationException", "Could not find endpoint")
+    model = json.dumps({"model_package_arn": PACKAGE, "endpoint_config_name": "pedigree-laptop-abc"}).encode()
+    cloud.stub("s3").add_response("get_object", {"Body": StreamingBody(io.BytesIO(model), len(model))})
+    show_status(cloud, screen)
+    command = "create-endpoint --endpoint-name pedigree-laptop --endpoint-config-name pedigree-laptop-abc"
+    assert command in written.getvalue()
 
 
 def test_before_the_first_deployment_it_says_how_to_deploy(
