@@ -104,7 +104,10 @@ def _with_catch(state: State, catcher: State) -> State:
 
 
 def _decide() -> State:
-    behind = "'the execution ' & $holder & ' is still changing the endpoint; start again when it is done'"
+    behind = (
+        "$holder = '' ? 'the lock could not be taken: ' & $failure.cause : "
+        "'the execution ' & $holder & ' is still changing the endpoint; start again when it is done'"
+    )
     return choice(
         [
             (f"$not({_IN_USE})", failed(STEP)),

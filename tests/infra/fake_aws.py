@@ -209,5 +209,7 @@ _CLASSES = {"L": "a-zA-Z", "M": "", "N": "0-9", "Z": r"\s", "S": r"$+<=>^`|~", "
 
 def _python_pattern(pattern: str) -> str:
     pattern = re.sub(r"\\p\{([LMNZSP])\}", lambda found: _CLASSES[found[1]], pattern)
+    # Characters beyond 16 bits, as Java writes them.
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", "")
     # The model of CustomerMetadataProperties has the length behind the pattern's end.
     return pattern.replace(r"\p{Print}", "[ -~]").partition("${1,")[0]
