@@ -15,6 +15,7 @@ from infra.instance_types import has_local_disks
 from infra.policies import VPC_DESCRIPTIONS, allow, arn, from_this_account, read_write, role
 from infra.settings import Network, Settings
 from infra.source_bundle import SourceBundle
+from infra.watch.alarms import rollback_alarms
 
 _SERVICE: Final = "sagemaker.amazonaws.com"
 _JOBS_READ: Final = (
@@ -97,6 +98,12 @@ class SageMakerRoles(Construct):
             *self._images.pull_statements(),
             *_vpc(self, settings.network),
             *_telemetry(self, namespace="/aws/sagemaker/Endpoints", own_group=f"/{settings.prefix}"),
+            # SageMaker looks at them during a rollout.
+            allow(
+                ["cloudwatch:DescribeAlarms"],
+                [arn(self, "cloudwatch", "alarm", name, separator=":") for name in rollback_alarms(settings.prefix)],
+                sid="RollbackAlarms",
+            ),
         ]
 
 

@@ -69,6 +69,11 @@ def checks(target: str, path: str, body: bytes, region: str, account: str) -> li
         found += [
             Check("iam:PassRole", role, {"iam:PassedToService": "sagemaker.amazonaws.com"}) for role in _roles(request)
         ]
+    if operation in ("CreateEndpoint", "UpdateEndpoint"):
+        found += [
+            Check("cloudwatch:DescribeAlarms", f"arn:aws:cloudwatch:{region}:{account}:alarm:{name}")
+            for name in _rollback_alarms(request)
+        ]
     return found or [Check(action, "*")]
 
 
@@ -91,3 +96,12 @@ def _roles(request: Mapping[str, Any]) -> list[str]:
         for member in ("RoleArn", "ExecutionRoleArn")
     ]
     return [role for role in roles if isinstance(role, str)]
+
+
+def _rollback_alarms(request: Mapping[str, Any]) -> list[str]:
+    """Return the names of the alarms that a rollout is to look at."""
+    found: Any = request
+    for member in ("DeploymentConfig", "AutoRollbackConfiguration", "Alarms"):
+        found = found.get(member) if isinstance(found, Mapping) else None
+    alarms = found if isinstance(found, list) else []
+    return [alarm["AlarmName"] for alarm in alarms if isinstance(alarm, Mapping) and "AlarmName" in alarm]

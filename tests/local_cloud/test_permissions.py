@@ -59,6 +59,12 @@ def test_tags_on_creation_need_a_permission_of_their_own() -> None:
     assert len(_checks("CreateEndpointConfig", EndpointConfigName="a", Tags=[])) == 1
 
 
+def test_whoever_has_alarms_watched_must_be_allowed_to_look_at_them() -> None:
+    rollback = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "slow"}]}}
+    found = _checks("UpdateEndpoint", EndpointName="a", EndpointConfigName="b", DeploymentConfig=rollback)
+    assert found[-1] == Check("cloudwatch:DescribeAlarms", "arn:aws:cloudwatch:us-east-1:000000000000:alarm:slow")
+
+
 def test_a_list_is_of_everything() -> None:
     assert _checks("ListTrainingJobs", NameContains="a")[0].resource == "*"
 
