@@ -1,0 +1,162 @@
+"""What makes a role do its work: executions that begin where it matters, functions asked directly, stacks changed."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from infra.reaper.memory import TAG, Memory
+from tests.iam import seeds
+from tests.iam.live import Outcome, Subject
+from tests.iam.recording import Recording
+from tests.iam.roles import Role, Statement
+from tests.iam.usage import grants
+
+Exercise = Callable[[], Outcome]
+_IN_BACKGROUND = ("sagemaker.amazonaws.com",)
+_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+_STACK_SECONDS = 240.0
+# Long enough ago for every setting of the reaper.
+_LONG = timedelta(days=30)
+
+
+class Exercises:
+    """Everything that can be done with a stage, for one statement after the other."""
+
+    def __init__(self, subject: Subject, given: dict[str, Any]) -> None:
+        """Exercise the roles of a stage; ``given`` is the input of its executions."""
+        self.subject = subject
+        self.recordings: list[Recording] = []
+        self._given = given
+        self._seed = 100
+        self._functions: dict[str, str] = {
+            function["Role"]: function["FunctionName"]
+            for page in subject.stage.client("lambda").get_paginator("list_functions").paginate()
+            for function in page["Functions"]
+        }
+
+    def of(self, role: Role, statement: Statement) -> Iterator[Exercise]:
+        """Yield exercises, cheap ones first, until the caller has seen enough."""
+        asked = list(self._asked(role, statement))
+        for recording, moment in asked:
+            background = role.services == _IN_BACKGROUND
+            for definition in recording.beginnings(moment, in_background=background):
+                yield lambda definition=definition: self.subject.execute(role, statement, definition, self._given)  # type: ignore[misc]
+        if asked:
+            yield lambda: self.subject.execute(role, statement, self.subject.definition, self._fresh())
+        elif role.arn in self._functions and not self._is_custom_resource(role):
+            for told in (None, datetime.now(UTC) - _LONG + timedelta(days=10)):
+                yield lambda told=told: self._remind_and_invoke(role, statement, told)  # type: ignore[misc]
+        elif role.arn in self._functions:
+            yield lambda: self._change_stack(role, statement)
+
+    def at_the_end(self, role: Role, statement: Statement) -> Iterator[Exercise]:
+        """Yield exercises that nothing can follow but the end of the stage."""
+        if role.arn in self._functions and self._is_custom_resource(role):
+            yield lambda: self._delete_stack(role, statement)
+
+    def delete_stack(self, name: str) -> None:
+        """Delete a stack with every permission in place.
+
+        Raises:
+            AssertionError: it stays.
+        """
+        stack = self._describe(name)
+        self.subject.stage.client("cloudformation").delete_stack(StackName=name)
+        ended = self._wait(stack["StackId"])
+        assert ended["StackStatus"] == "DELETE_COMPLETE", self._reasons(stack["StackId"])
+
+    def _asked(self, role: Role, statement: Statement) -> Iterator[tuple[Recording, float]]:
+        """Yield when the recorded executions first asked for what a statement allows, the latest execution first."""
+        mine = [each for each in self.subject.trail.update() if each.role == role.arn and grants(statement, each)]
+        for recording in reversed(self.recordings):
+            moments = [each.time for each in mine if recording.covers(each.time)]
+            if moments:
+                yield recording, min(moments)
+
+    def _fresh(self) -> dict[str, Any]:
+        """Return an input for which nothing can be reused."""
+        self._seed += 1
+        return {**self._given, "seed": self._seed}
+
+    def _is_custom_resource(self, role: Role) -> bool:
+        resources = self.subject.stage.client("cloudformation").get_template(StackName=role.stack)["TemplateBody"]
+        template = resources if isinstance(resources, dict) else json.loads(resources)
+        functions = [
+            name
+            for name, resource in template["Resources"].items()
+            if resource["Type"] == "AWS::Lambda::Function"
+            and role.logical_id in json.dumps(resource["Properties"].get("Role"))
+        ]
+        tokens = [
+            json.dumps(resource["Properties"].get("ServiceToken"))
+            for resource in template["Resources"].values()
+            if "ServiceToken" in resource.get("Properties", {})
+        ]
+        return any(function in token for function in functions for token in tokens)
+
+    def _remind_and_invoke(self, role: Role, statement: Statement, told: datetime | None) -> Outcome:
+        """Ask the function that looks at the endpoint now and then; it has seen it, and told of it, long ago."""
+        sagemaker = self.subject.stage.client("sagemaker")
+        endpoint = sagemaker.describe_endpoint(EndpointName=self.subject.stage.prefix)
+        memory = Memory(endpoint["EndpointConfigName"], datetime.now(UTC) - _LONG, told)
+        sagemaker.add_tags(ResourceArn=endpoint["EndpointArn"], Tags=[{"Key": TAG, "Value": str(memory)}])
+        known = len(self.subject.trail.update())
+        answer = self.subject.stage.client("lambda").invoke(FunctionName=self._functions[role.arn], Payload=b"{}")
+        text = answer["Payload"].read().decode()
+        return self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
+
+    def _change_stack(self, role: Role, statement: Statement) -> Outcome:
+        """Update the stack so that the custom resource has other properties."""
+        seeds.plant(self.subject, self.recordings[-1], statement.actions)
+        stacks, known = self.subject.stage.client("cloudformation"), len(self.subject.trail.update())
+        body = stacks.get_template(StackName=role.stack)["TemplateBody"]
+        template = body if isinstance(body, dict) else json.loads(body)
+        for resource in template["Resources"].values():
+            if "ServiceToken" in resource.get("Properties", {}):
+                resource["Properties"]["Changed"] = str(time.time_ns())
+        stack = self._describe(role.stack)
+        stacks.update_stack(
+            StackName=role.stack,
+            TemplateBody=json.dumps(template),
+            Capabilities=_CAPABILITIES,
+            Parameters=[
+                {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in stack.get("Parameters", [])
+            ],
+        )
+        ended = self._wait(stack["StackId"])
+        failure = "" if ended["StackStatus"] == "UPDATE_COMPLETE" else self._reasons(stack["StackId"])
+        return self._judge(role, statement, known, failure, "the stack's update fails")
+
+    def _delete_stack(self, role: Role, statement: Statement) -> Outcome:
+        seeds.plant(self.subject, self.recordings[-1], statement.actions)
+        known = len(self.subject.trail.update())
+        stack = self._describe(role.stack)
+        self.subject.stage.client("cloudformation").delete_stack(StackName=role.stack)
+        ended = self._wait(stack["StackId"])
+        failure = "" if ended["StackStatus"] == "DELETE_COMPLETE" else self._reasons(stack["StackId"])
+        return self._judge(role, statement, known, failure, "the stack's deletion fails")
+
+    def _judge(self, role: Role, statement: Statement, known: int, failure: str, words: str) -> Outcome:
+        return self.subject.judge(
+            self.subject.refusal(role, statement, known), f"{words}: {failure}" if failure else ""
+        )
+
+    def _describe(self, name: str) -> dict[str, Any]:
+        found: Sequence[dict[str, Any]] = self.subject.stage.client("cloudformation").describe_stacks(StackName=name)[
+            "Stacks"
+        ]
+        return found[0]
+
+    def _wait(self, stack_id: str) -> dict[str, Any]:
+        deadline = time.monotonic() + _STACK_SECONDS
+        while (stack := self._describe(stack_id))["StackStatus"].endswith("_IN_PROGRESS"):
+            assert time.monotonic() < deadline, stack
+            time.sleep(0.3)
+        return stack
+
+    def _reasons(self, stack_id: str) -> str:
+        events = self.subject.stage.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
+        failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
+        return "; ".join(each.get("ResourceStatusReason", "") for each in failed[:2])

@@ -1,0 +1,140 @@
+"""Things for a cleanup to find: each permission to delete or stop needs something to delete or stop."""
+
+import itertools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tests.iam.live import Subject
+from tests.iam.recording import Recording
+
+_SECONDS = 60.0
+_numbers = itertools.count(1)
+
+
+def plant(subject: Subject, recording: Recording, actions: tuple[str, ...]) -> None:
+    """Make, as the account's administrator, what the actions of a statement would take away."""
+    for action in actions:
+        if action in _SEEDS:
+            _SEEDS[action](subject, recording)
+
+
+def _name(subject: Subject) -> str:
+    return f"{subject.stage.prefix}-seed{next(_numbers)}"
+
+
+def _given(recording: Recording, operation: str, **names: str) -> dict[str, Any]:
+    """Return what an operation was called with, under other names."""
+    return {**_whole(recording.parameters(operation)), **names}
+
+
+def _whole(value: Any) -> Any:
+    """Return JSON with whole numbers where JSONata wrote 1.0."""
+    if isinstance(value, Mapping):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _execution(subject: Subject, recording: Recording) -> None:
+    subject.stage.start(f"seed-{time.time_ns()}", source="toy", trials=1, seed=next(_numbers) + 1000)
+
+
+def _training(subject: Subject, recording: Recording) -> None:
+    given = _given(recording, "createTrainingJob", TrainingJobName=_name(subject))
+    given.pop("CheckpointConfig", None)
+    subject.stage.client("sagemaker").create_training_job(**given)
+
+
+def _tuning(subject: Subject, recording: Recording) -> None:
+    given = _given(recording, "createHyperParameterTuningJob", HyperParameterTuningJobName=_name(subject)[:32])
+    subject.stage.client("sagemaker").create_hyper_parameter_tuning_job(**given)
+
+
+def _model(subject: Subject, recording: Recording) -> str:
+    name = _name(subject)
+    subject.stage.client("sagemaker").create_model(**_given(recording, "createModel", ModelName=name))
+    return name
+
+
+def _config(subject: Subject, recording: Recording) -> str:
+    name = _model(subject, recording)
+    given = _given(recording, "createEndpointConfig", EndpointConfigName=name)
+    variants = [{**variant, "ModelName": name} for variant in given["ProductionVariants"]]
+    subject.stage.client("sagemaker").create_endpoint_config(**{**given, "ProductionVariants": variants})
+    return name
+
+
+def _endpoint(subject: Subject, recording: Recording) -> str:
+    name = _config(subject, recording)
+    sagemaker = subject.stage.client("sagemaker")
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    deadline = time.monotonic() + _SECONDS
+    while sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Creating":
+        assert time.monotonic() < deadline, f"{name} is not made"
+        time.sleep(0.3)
+    return name
+
+
+def _target(subject: Subject, recording: Recording) -> None:
+    name = f"endpoint/{_endpoint(subject, recording)}/variant/AllTraffic"
+    given = _given(recording, "registerScalableTarget", ResourceId=name)
+    subject.stage.client("application-autoscaling").register_scalable_target(**given)
+
+
+def _group(subject: Subject, recording: Recording) -> None:
+    sagemaker = subject.stage.client("sagemaker")
+    groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
+    if subject.stage.prefix not in [group["ModelPackageGroupName"] for group in groups]:
+        sagemaker.create_model_package_group(ModelPackageGroupName=subject.stage.prefix)
+
+
+def _package(subject: Subject, recording: Recording) -> None:
+    _group(subject, recording)
+    subject.stage.client("sagemaker").create_model_package(**_given(recording, "createModelPackage"))
+
+
+def _log_group(subject: Subject, recording: Recording) -> None:
+    name = f"/aws/sagemaker/Endpoints/{_name(subject)}"
+    subject.stage.client("logs").create_log_group(logGroupName=name)
+
+
+def _no_shared_log_group(subject: Subject, recording: Recording) -> None:
+    logs = subject.stage.client("logs")
+    for group in logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/TrainingJobs")["logGroups"]:
+        logs.delete_log_group(logGroupName=group["logGroupName"])
+
+
+def _objects(subject: Subject, recording: Recording) -> None:
+    s3 = subject.stage.client("s3")
+    for bucket in subject.buckets():
+        for _ in range(2):
+            s3.put_object(Bucket=bucket, Key="seed", Body=b"")
+        s3.delete_object(Bucket=bucket, Key="seed")
+
+
+def _upload(subject: Subject, recording: Recording) -> None:
+    for bucket in subject.buckets():
+        subject.stage.client("s3").create_multipart_upload(Bucket=bucket, Key="seed")
+
+
+_SEEDS: dict[str, Callable[[Subject, Recording], Any]] = {
+    "states:StopExecution": _execution,
+    "sagemaker:StopTrainingJob": _training,
+    "sagemaker:StopHyperParameterTuningJob": _tuning,
+    "application-autoscaling:DeregisterScalableTarget": _target,
+    "sagemaker:DeleteEndpoint": _endpoint,
+    "sagemaker:DeleteEndpointConfig": _config,
+    "sagemaker:DeleteModel": _model,
+    "sagemaker:ListModelPackages": _group,
+    "sagemaker:DeleteModelPackage": _package,
+    "sagemaker:DeleteModelPackageGroup": _group,
+    "logs:DeleteLogGroup": _log_group,
+    "logs:CreateLogGroup": _no_shared_log_group,
+    "logs:PutRetentionPolicy": _no_shared_log_group,
+    "s3:DeleteObject": _objects,
+    "s3:DeleteObjectVersion": _objects,
+    "s3:ListBucketMultipartUploads": _upload,
+    "s3:AbortMultipartUpload": _upload,
+}
