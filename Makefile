@@ -18,7 +18,7 @@ TRIALS ?= 4
 EPOCHS ?=
 NAME ?=
 
-.PHONY: help setup run up test test-all test-aws check settings format bench synth deploy down destroy clean
+.PHONY: help setup run up test test-all test-aws prove-iam check settings format bench synth deploy down destroy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ test-all: $(CHECKS) $(NODE) ## all tests
 test-aws: $(CHECKS) $(NODE) ## the end-to-end tests on AWS, for money: PROFILE=... STAGE=e2e YES=1
 	@[ -n "$(PROFILE)" ] || { echo "Say which account: make test-aws PROFILE=<a profile of your AWS configuration>" >&2; exit 1; }
 	@AWS_PROFILE="$(PROFILE)" exec $(BIN)/python -m tests.end_to_end.on_aws --stage "$(or $(STAGE),e2e)" $(if $(YES),--yes)
+
+prove-iam: $(CHECKS) $(NODE) ## take each permission away in turn and see what fails (half an hour); ONLY="role/statement" EACH=1 WRITE=1
+	@exec $(BIN)/python -m tests.iam.prove $(if $(ONLY),--only "$(ONLY)") $(if $(EACH),--each-action) $(if $(WRITE),--write)
 
 check: $(CHECKS) ## lint, format, types
 	$(BIN)/ruff check .

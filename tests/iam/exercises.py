@@ -98,8 +98,8 @@ class Exercises:
 
     def _remind_and_invoke(self, role: Role, statement: Statement, told: datetime | None) -> Outcome:
         """Ask the function that looks at the endpoint now and then; it has seen it, and told of it, long ago."""
+        endpoint = seeds.production_endpoint(self.subject, self.recordings[-1])
         sagemaker = self.subject.stage.client("sagemaker")
-        endpoint = sagemaker.describe_endpoint(EndpointName=self.subject.stage.prefix)
         memory = Memory(endpoint["EndpointConfigName"], datetime.now(UTC) - _LONG, told)
         sagemaker.add_tags(ResourceArn=endpoint["EndpointArn"], Tags=[{"Key": TAG, "Value": str(memory)}])
         known = len(self.subject.trail.update())

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from contract.names import VARIANT
 from tests.iam.live import Subject
 from tests.iam.recording import Recording
 
@@ -68,19 +69,42 @@ def _config(subject: Subject, recording: Recording) -> str:
 
 def _endpoint(subject: Subject, recording: Recording) -> str:
     name = _config(subject, recording)
-    sagemaker = subject.stage.client("sagemaker")
-    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
-    deadline = time.monotonic() + _SECONDS
-    while sagemaker.describe_endpoint(EndpointName=name)["EndpointStatus"] == "Creating":
-        assert time.monotonic() < deadline, f"{name} is not made"
-        time.sleep(0.3)
+    _create_endpoint(subject, EndpointName=name, EndpointConfigName=name)
     return name
 
 
+def _create_endpoint(subject: Subject, **given: Any) -> None:
+    sagemaker = subject.stage.client("sagemaker")
+    sagemaker.create_endpoint(**given)
+    deadline = time.monotonic() + _SECONDS
+    while sagemaker.describe_endpoint(EndpointName=given["EndpointName"])["EndpointStatus"] == "Creating":
+        assert time.monotonic() < deadline, f"{given['EndpointName']} is not made"
+        time.sleep(0.3)
+
+
 def _target(subject: Subject, recording: Recording) -> None:
-    name = f"endpoint/{_endpoint(subject, recording)}/variant/AllTraffic"
-    given = _given(recording, "registerScalableTarget", ResourceId=name)
-    subject.stage.client("application-autoscaling").register_scalable_target(**given)
+    _register(subject, _endpoint(subject, recording))
+
+
+def _register(subject: Subject, endpoint: str) -> None:
+    subject.stage.client("application-autoscaling").register_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId=f"endpoint/{endpoint}/variant/{VARIANT}",
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        MinCapacity=1,
+        MaxCapacity=2,
+    )
+
+
+def production_endpoint(subject: Subject, recording: Recording) -> dict[str, Any]:
+    """Return the description of the stage's endpoint, made anew where it is gone, and scaled in any case."""
+    sagemaker = subject.stage.client("sagemaker")
+    if subject.stage.prefix not in [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]:
+        given = _given(recording, "createEndpoint")
+        _create_endpoint(subject, EndpointName=subject.stage.prefix, EndpointConfigName=given["EndpointConfigName"])
+    _register(subject, subject.stage.prefix)
+    described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=subject.stage.prefix)
+    return described
 
 
 def _group(subject: Subject, recording: Recording) -> None:

@@ -13,9 +13,11 @@ from tests.local_cloud.conftest import RunningCloud
 class Actor:
     """Calls under a role of its own, and what the trail says of it."""
 
-    def __init__(self, cloud: RunningCloud, name: str, *statements: dict[str, Any]) -> None:
+    def __init__(self, cloud: RunningCloud, role: str) -> None:
+        """Let the account's own users assume a role, and do so."""
         self.cloud = cloud
-        self.role = cloud.role(name, "lambda.amazonaws.com", *statements)
+        self.role = role
+        name = role.rpartition("/")[2]
         trust = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::000000000000:root"}, "Action": "sts:AssumeRole"}
         document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
         cloud.client("iam").update_assume_role_policy(RoleName=name, PolicyDocument=document)
@@ -40,6 +42,6 @@ class Actor:
 def act(cloud: RunningCloud, request: pytest.FixtureRequest) -> Callable[..., Actor]:
     def make(*statements: dict[str, Any]) -> Actor:
         name = "".join(character for character in request.node.name if character.isalnum())[-50:]
-        return Actor(cloud, name, *statements)
+        return Actor(cloud, cloud.role(name, "lambda.amazonaws.com", *statements))
 
     return make
