@@ -1,8 +1,9 @@
 """Pedigree's CDK app: context -> settings -> stacks. Needs no credentials."""
 
+import os
 import sys
 
-from aws_cdk import App, Tags
+from aws_cdk import App, Tags, Validations
 
 from contract.names import PROJECT
 from infra.checks import SettingsError
@@ -19,6 +20,11 @@ def main() -> None:
         sys.exit(f"cdk.json: {error}")
     build_stage(app, settings)
     Tags.of(app).add(PROJECT, settings.stage)
+    # CDK's own switch: it leaves out CDK's validations, but not those of others.
+    if os.environ.get("CDK_VALIDATION") != "false":
+        from infra.acknowledgements import Review  # takes a while to import
+
+        Validations.of(app).add_plugins(Review())
     app.synth()
 
 
