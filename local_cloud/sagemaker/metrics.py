@@ -3,7 +3,7 @@
 import math
 import re
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +14,10 @@ from local_cloud.sagemaker.wire import now
 class MetricReader:
     """Keeps the last value of every metric; lines may come from any thread."""
 
-    def __init__(self, definitions: Iterable[Mapping[str, str]]) -> None:
-        """Take ``MetricDefinitions`` of an AlgorithmSpecification.
+    def __init__(
+        self, definitions: Iterable[Mapping[str, str]], told: Callable[[str, float], None] | None = None
+    ) -> None:
+        """Take ``MetricDefinitions`` of an AlgorithmSpecification; ``told`` hears of each value as it comes.
 
         Raises:
             ServiceError: an expression cannot be compiled.
@@ -23,6 +25,7 @@ class MetricReader:
         self._expressions = [(entry["Name"], _compiled(entry)) for entry in definitions]
         self._last: dict[str, tuple[float, datetime]] = {}
         self._lock = threading.Lock()
+        self._told = told
 
     def read(self, line: str) -> None:
         """Look for every metric in one line."""
@@ -32,6 +35,8 @@ class MetricReader:
             if value is not None:
                 with self._lock:
                     self._last[name] = (value, now())
+                if self._told is not None:
+                    self._told(name, value)
 
     def final(self) -> list[dict[str, Any]]:
         """Return FinalMetricDataList."""

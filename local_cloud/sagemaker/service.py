@@ -1,12 +1,12 @@
 """The SageMaker service: one object that takes requests and owns every process it starts."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from local_cloud.sagemaker.capture import DataCapture
 from local_cloud.sagemaker.config import LogStream, S3Client, ServiceConfig
 from local_cloud.sagemaker.endpoints import Endpoints
-from local_cloud.sagemaker.errors import ServiceError, unknown_operation
+from local_cloud.sagemaker.errors import ServiceError, unknown_operation, validation
 from local_cloud.sagemaker.hosting import EndpointConfigs, Models
 from local_cloud.sagemaker.invocation_metrics import InvocationMetrics
 from local_cloud.sagemaker.registry import ModelRegistry
@@ -20,6 +20,11 @@ from local_cloud.sagemaker.validation import checked
 __all__ = ["LogStream", "S3Client", "SageMakerService", "ServiceConfig", "ServiceError"]
 
 Operation = Callable[[Mapping[str, Any]], dict[str, Any]]
+# Operations that AWS does not have, for tests of what it may do at any time -> their only member.
+FAULTS: Final[Mapping[str, str]] = {
+    "LocalRefuseCapacity": "Jobs (a number)",
+    "LocalInterruptTrainingJob": "TrainingJobName (a string)",
+}
 _DELETIONS = {
     "DeleteTrainingJob": (Kind.TRAINING_JOB, "TrainingJobName"),
     "DeleteHyperParameterTuningJob": (Kind.TUNING_JOB, "HyperParameterTuningJobName"),
@@ -84,6 +89,8 @@ class SageMakerService:
         Raises:
             ServiceError: the request is refused.
         """
+        if operation in FAULTS:
+            return self._fault(operation, request)
         known = checked(operation, request)
         work = self._operations.get(operation)
         if work is None:
@@ -113,6 +120,21 @@ class SageMakerService:
             ServiceError: the job is unknown, has ended, or does not run on spot instances.
         """
         self._jobs.interrupt(name)
+
+    def refuse_capacity(self, jobs: int) -> None:
+        """Find no instance for the next ``jobs`` training jobs: they fail with AWS's CapacityError."""
+        self._jobs.refuse_capacity(jobs)
+
+    def _fault(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Do what AWS may do at any time, because a test asks for it."""
+        match (operation, dict(request)):
+            case ("LocalRefuseCapacity", {"Jobs": int(jobs)}):
+                self.refuse_capacity(jobs)
+            case ("LocalInterruptTrainingJob", {"TrainingJobName": str(name)}):
+                self.interrupt_training_job(name)
+            case _:
+                raise validation(f"{operation} takes {FAULTS[operation]}.")
+        return {}
 
     def _keep_tags(self, operation: str, request: Mapping[str, Any], response: Mapping[str, Any]) -> None:
         """Tags given on creation, and those of what is gone."""

@@ -1,8 +1,10 @@
 """Training jobs: their operations, and the threads that run them."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from local_cloud.sagemaker import warm_pools
 from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import ServiceError, in_use, validation
 from local_cloud.sagemaker.job_status import TERMINAL, Ending, JobControl, JobStatus, enter_stage, failed
@@ -12,6 +14,7 @@ from local_cloud.sagemaker.running import RunningJobs
 from local_cloud.sagemaker.store import Kind, Record, Store, remove_folder
 from local_cloud.sagemaker.training_request import check_job, described
 from local_cloud.sagemaker.training_run import TrainingRun
+from local_cloud.sagemaker.wire import now
 
 _NOT_FOUND = "Requested resource not found."
 _CRASHED = "InternalServerError: the local SageMaker ended while the job ran"
@@ -42,6 +45,8 @@ class TrainingJobs:
         self._config = config
         self._store = store
         self._running = RunningJobs("training job")
+        self._lock = threading.Lock()
+        self._refuse = 0
 
     def create(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """CreateTrainingJob."""
@@ -52,8 +57,9 @@ class TrainingJobs:
         request: Mapping[str, Any],
         shown: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
+        told: Callable[[str, float], None] | None = None,
     ) -> str:
-        """Start a job and return its ARN; ``shown`` and ``environment`` are what a tuning job adds to a trial."""
+        """Start a job and return its ARN; ``shown`` and what follows are what a tuning job adds to a trial."""
         check_job(request)
         name = request["TrainingJobName"]
         arn = self._config.arn("training-job", name)
@@ -64,14 +70,24 @@ class TrainingJobs:
                 "Training job names must be unique within an AWS account and region, and a training job with this "
                 f"name already exists ({arn})"
             )
+        self._take_warm_instance(name)
         control = JobControl()
-        run = TrainingRun(self._config, JobStatus(self._store, name), control, environment or {})
+        run = TrainingRun(
+            self._config,
+            JobStatus(self._store, name),
+            control,
+            environment=environment or {},
+            told=told,
+            refused=self._next_is_refused(),
+        )
         self._running.start(name, control, run.run)
         return arn
 
     def describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeTrainingJob."""
-        return self._get(request["TrainingJobName"]).shown
+        shown = self._get(request["TrainingJobName"]).shown
+        pool = warm_pools.status_at(shown, now())
+        return shown if pool is None else {**shown, "WarmPoolStatus": pool}
 
     def list_jobs(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """ListTrainingJobs."""
@@ -117,6 +133,11 @@ class TrainingJobs:
         self._store.remove(Kind.TRAINING_JOB, name)
         return {}
 
+    def refuse_capacity(self, jobs: int) -> None:
+        """Find no instance for the next ``jobs`` jobs."""
+        with self._lock:
+            self._refuse = jobs
+
     def interrupt(self, name: str) -> None:
         """Take the spot instance away from a running job.
 
@@ -148,6 +169,25 @@ class TrainingJobs:
             control.end(Ending.SHUTDOWN)
         for _, thread in running:
             thread.join()
+
+    def _next_is_refused(self) -> bool:
+        with self._lock:
+            refused = self._refuse > 0
+            self._refuse -= refused
+            return refused
+
+    def _take_warm_instance(self, name: str) -> None:
+        """Note with an earlier job that its instance is taken over."""
+        moment = now()
+        with self._lock:
+            job = self._get(name).shown
+            for record in self._store.all(Kind.TRAINING_JOB):
+                if not warm_pools.takes_over(job, record.shown, moment):
+                    continue
+                with self._store.edit(Kind.TRAINING_JOB, record.shown["TrainingJobName"]) as earlier:
+                    status = warm_pools.status_at(earlier.shown, moment) or {}
+                    earlier.shown["WarmPoolStatus"] = {**status, "Status": "Reused", "ReusedByJob": name}
+                return
 
     def _get(self, name: str) -> Record:
         record = self._store.get(Kind.TRAINING_JOB, name)

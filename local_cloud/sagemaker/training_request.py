@@ -8,6 +8,7 @@ from local_cloud.sagemaker.job_status import enter_stage
 from local_cloud.sagemaker.metrics import MetricReader
 from local_cloud.sagemaker.s3 import S3Uri
 from local_cloud.sagemaker.validation import members_of
+from local_cloud.sagemaker.warm_pools import keep_alive
 from local_cloud.sagemaker.wire import now
 
 _DEFAULT_RUNTIME = 86_400  # seconds; SageMaker's default
@@ -52,6 +53,8 @@ def _resources(request: Mapping[str, Any]) -> Iterator[str]:
         yield "ResourceConfig.InstanceCount must be 1 here: distributed training is offered on AWS only."
     stopping = request.get("StoppingCondition", {})
     if request.get("EnableManagedSpotTraining"):
+        if keep_alive(request):
+            yield "KeepAlivePeriodInSeconds is not allowed when EnableManagedSpotTraining is true."
         runtime = stopping.get("MaxRuntimeInSeconds", _DEFAULT_RUNTIME)
         if stopping.get("MaxWaitTimeInSeconds", 0) < runtime:
             yield (

@@ -1,7 +1,7 @@
 """One training job from its first status to its last."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from local_cloud.sagemaker.wire import now
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _INTERRUPTED = Outcome("InProgress", "Interrupted", "The managed spot instance was taken away")
+_NO_CAPACITY = (
+    "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type."
+)
 # Between two looks at a running process: short enough that a job of a second is not rounded up to two.
 _LOOK_SECONDS = 0.1
 
@@ -27,19 +30,36 @@ class TrainingRun:
     """Runs a job's attempts: one, and another after every spot interruption."""
 
     def __init__(
-        self, config: ServiceConfig, status: JobStatus, control: JobControl, environment: Mapping[str, str]
+        self,
+        config: ServiceConfig,
+        status: JobStatus,
+        control: JobControl,
+        *,
+        environment: Mapping[str, str],
+        told: Callable[[str, float], None] | None = None,
+        refused: bool = False,
     ) -> None:
-        """Prepare the job of ``status``; the request may override ``environment``."""
+        """Prepare the job of ``status``.
+
+        Args:
+            config: What the service needs.
+            status: Where the job is written down.
+            control: How others end it.
+            environment: What its container gets besides; the request may override it.
+            told: Hears of each metric's values as they come.
+            refused: There is no instance for it, and it fails.
+        """
         self._config = config
         self._status = status
         self._control = control
         self._extra = environment
+        self._refused = refused
         self._job: dict[str, Any] = status.record().shown
         name = self._job["TrainingJobName"]
         self._name: str = name
         self._folder = JobFolder(config.state_dir / "jobs" / name)
         self._session = RoleSession(config, self._job["RoleArn"], name)
-        self._metrics = MetricReader(self._job["AlgorithmSpecification"].get("MetricDefinitions", []))
+        self._metrics = MetricReader(self._job["AlgorithmSpecification"].get("MetricDefinitions", []), told)
         self._reported: list[dict[str, Any]] = []
 
     def run(self) -> None:
@@ -64,6 +84,8 @@ class TrainingRun:
     def _attempt(self) -> Outcome:
         self._control.resume()
         self._status.enter("Starting", "Preparing the instances for training")
+        if self._refused:
+            raise JobError(_NO_CAPACITY)
         image = image_folder(self._config, self._job["AlgorithmSpecification"]["TrainingImage"], self._job["RoleArn"])
         log = self._config.logs(self._job["RoleArn"], LOG_GROUP, f"{self._name}/algo-1-{int(time.time())}")
         self._folder.make()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.sagemaker.config import ServiceConfig
+from local_cloud.sagemaker.early_stopping import MedianRule
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.job_status import MAX_FAILURE_REASON, TERMINAL, Ending, JobControl
 from local_cloud.sagemaker.s3 import S3Uri
@@ -41,7 +42,12 @@ class TuningRun:
         self._parallel = min(limits["MaxParallelTrainingJobs"], config.cores, self._trials)
         self._deadline = time.monotonic() + limits.get("MaxRuntimeInSeconds", float("inf"))
         self._running: set[str] = set()
+        self._stopped: set[str] = set()  # early, by the rule
         self._search = Search(name, self._tuning)
+        objective = self._tuning["HyperParameterTuningJobObjective"]
+        self._objective: str = objective["MetricName"]
+        self._rule = MedianRule(maximize=objective["Type"] == "Maximize")
+        self._early: bool = self._tuning.get("TrainingJobEarlyStoppingType", "Off") == "Auto"
 
     def run(self) -> None:
         """Run the tuning job to its end; whatever goes wrong becomes its FailureReason."""
@@ -67,6 +73,7 @@ class TuningRun:
         launched = 0
         while True:
             self._learn()
+            self._stop_losing_trials()
             if time.monotonic() > self._deadline:
                 self._control.end(Ending.MAX_RUNTIME)
             if self._control.ending is not None or self._settled():
@@ -86,7 +93,12 @@ class TuningRun:
         # Trials side by side share the cores instead of each starting a thread per core.
         threads = {"OMP_NUM_THREADS": str(max(1, self._config.cores // self._parallel))} if self._parallel > 1 else {}
         request = trial_request(self._definition, self._tuning, trial, tuned)
-        self._jobs.launch(request, {"TuningJobArn": self._arn}, threads)
+
+        def told(metric: str, value: float) -> None:
+            if metric == self._objective:
+                self._rule.report(trial, value)
+
+        self._jobs.launch(request, {"TuningJobArn": self._arn}, threads, told)
         self._running.add(trial)
 
     def _learn(self) -> None:
@@ -96,6 +108,14 @@ class TuningRun:
                 self._running.remove(name)
                 succeeded = trial["ObjectiveStatus"] == "Succeeded"
                 self._search.learn(name, trial[METRIC]["Value"] if succeeded else None)
+                if succeeded:
+                    self._rule.end(name)
+
+    def _stop_losing_trials(self) -> None:
+        for name in self._running if self._early else ():
+            if name not in self._stopped and self._rule.losing(name):
+                self._stopped.add(name)
+                self._jobs.end(name)
 
     def _settled(self) -> bool:
         """Tell whether more trials make no sense: too many have failed, or the target is reached."""

@@ -4,9 +4,12 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +17,9 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "fake:1"
@@ -129,6 +135,21 @@ class RunningCloud:
         if not identity:
             self.clients[service] = client
         return client
+
+    def fault(self, operation: str, *, key: tuple[str, str] | None = None, **request: Any) -> None:
+        """Have the local SageMaker do what AWS may do at any time (``LocalRefuseCapacity`` with the number of Jobs)."""
+        credentials = Credentials(*(key or (self.connection["access_key_id"], self.connection["secret_access_key"])))
+        headers = {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+        url, body = self.connection["endpoint"], json.dumps(request).encode()
+        signed = AWSRequest("POST", url, headers, body)
+        SigV4Auth(credentials, "sagemaker", "us-east-1").add_auth(signed)
+        context = ssl.create_default_context(cafile=self.connection["ca_bundle"])
+        sent = urllib.request.Request(url, body, dict(signed.headers.items()))
+        try:
+            urllib.request.urlopen(sent, context=context).close()
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(error.read().decode()) from None
 
     def role(self, name: str, principal: str, *statements: dict[str, Any]) -> str:
         """Create a role that a service may assume, and return its ARN."""
