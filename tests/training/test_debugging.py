@@ -43,6 +43,49 @@ print(trial.tensor("gradient/Head_linear.weight").value(5, mode=modes.TRAIN).sha
 """
 
 
+# With the collections that infra/state_machine/debugger.py asks for, in the file that SageMaker makes of the request.
+HOOKED = """
+import json, os, sys
+from pathlib import Path
+import torch
+from torch import nn
+from training.debugging import open_debugger
+from vision.heads import Head
+
+base, own = Path(sys.argv[1], "ml"), Path(sys.argv[1], "own")
+config = base / "input" / "config"
+config.mkdir(parents=True)
+collections = {"losses": {"train.save_interval": "50", "eval.save_interval": "1"}, "weights": {"save_interval": "50"},
+    "gradients": {"save_interval": "50"}}
+(config / "debughookconfig.json").write_text(json.dumps({
+    "LocalPath": str(base / "output" / "tensors"), "S3OutputPath": "s3://bucket/models/job/debug-output",
+    "HookParameters": None, "CollectionConfigurations": [
+        {"CollectionName": name, "CollectionParameters": said} for name, said in collections.items()]}))
+os.environ["SAGEMAKER_BASE_DIR"] = str(base)
+debugger = open_debugger(own, save_interval=5)
+head, criterion = Head(4, 3), nn.CrossEntropyLoss()
+debugger.watch(head, criterion)
+for step in range(101):
+    debugger.training()
+    criterion(head(torch.randn(2, 4)), torch.tensor([0, 1])).backward()
+debugger.close()
+
+from smdebug import modes
+from smdebug.trials import create_trial
+trial = create_trial(str(base / "output" / "tensors"))
+print(own.exists(), trial.tensor("CrossEntropyLoss_output_0").steps(mode=modes.TRAIN),
+    trial.tensor("gradient/Head_linear.weight").steps(mode=modes.TRAIN))
+"""
+
+
+def test_sagemaker_s_own_configuration_decides_where_there_is_one(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", HOOKED, str(tmp_path)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False [0, 50, 100] [0, 50, 100]"
+
+
 def test_what_is_saved_can_be_read_with_smdebugs_trial(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SAVE_AND_READ, str(tmp_path / "tensors")],
