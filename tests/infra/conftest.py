@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from infra.cleanup import cloudformation
+from infra.cleanup.sweep import Clock
 from infra.settings import Settings, load_settings
 from infra.state_machine.facts import Facts
 from tests.infra.fake_aws import FakeAws
@@ -78,3 +80,40 @@ def synthesize(tmp_path_factory: pytest.TempPathFactory, context: dict[str, Any]
 def templates(stage: str, synthesize: Callable[[str], dict[str, Any]]) -> dict[str, Any]:
     """The templates of a stage: Data, FrontDoor, Pipeline."""
     return synthesize(stage)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What CloudFormation is told."""
+    sent: list[dict[str, Any]] = []
+    monkeypatch.setattr(cloudformation, "_put", lambda url, body: sent.append(json.loads(body)))
+    return sent
+
+
+@pytest.fixture
+def stack_status(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The status of the resource's stack; to be changed."""
+    status = {"value": "DELETE_IN_PROGRESS"}
+
+    class CloudFormation:
+        def describe_stacks(self, **_: str) -> dict[str, Any]:
+            return {"Stacks": [{"StackStatus": status["value"]}]}
+
+    class Boto3:
+        def client(self, service: str) -> CloudFormation:
+            assert service == "cloudformation"
+            return CloudFormation()
+
+    monkeypatch.setattr(cloudformation, "boto3", Boto3())
+    return status
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Twenty seconds that pass at once."""
+    now = {"value": 0.0}
+    monkeypatch.setattr("infra.cleanup.sweep.time.monotonic", lambda: now["value"])
+    monkeypatch.setattr(
+        "infra.cleanup.sweep.time.sleep", lambda seconds: now.__setitem__("value", now["value"] + seconds)
+    )
+    return Clock(ends=20, pause_seconds=1)

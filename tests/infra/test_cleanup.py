@@ -4,62 +4,17 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import ANY, Stubber
+from botocore.stub import Stubber
 
-from infra.cleanup import clean_up, cloudformation, empty_buckets
+from infra.cleanup import clean_up, cloudformation
 from infra.cleanup.kinds import belongs
 from infra.cleanup.sweep import Clock, Kind, LeftBehindError, sweep
+from infra.settings import Settings
+from tests.infra.custom_resource import PREFIX, Context, event, stubbed
 
-PREFIX = "pedigree-dev"
-ARN = "arn:aws:s3:::bucket"
-
-
-def event(request_type: str, **properties: Any) -> dict[str, Any]:
-    """Return what CloudFormation sends."""
-    return {
-        "RequestType": request_type,
-        "ResponseURL": "https://cloudformation-custom-resource-response-useast1.s3.amazonaws.com/x",
-        "StackId": "arn:aws:cloudformation:us-east-1:123456789012:stack/s/1",
-        "RequestId": "1",
-        "LogicalResourceId": "Cleanup",
-        "ResourceProperties": {"Prefix": PREFIX, "LogGroups": [], "LogDays": "30", **properties},
-    }
-
-
-class Context:
-    """A function's invocation that may take a while."""
-
-    def get_remaining_time_in_millis(self) -> int:
-        return 60_000
-
-
-@pytest.fixture
-def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What CloudFormation is told."""
-    sent: list[dict[str, Any]] = []
-    monkeypatch.setattr(cloudformation, "_put", lambda url, body: sent.append(json.loads(body)))
-    return sent
-
-
-@pytest.fixture
-def stack_status(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The status of the resource's stack; to be changed."""
-    status = {"value": "DELETE_IN_PROGRESS"}
-
-    class CloudFormation:
-        def describe_stacks(self, **_: str) -> dict[str, Any]:
-            return {"Stacks": [{"StackStatus": status["value"]}]}
-
-    class Boto3:
-        def client(self, service: str) -> CloudFormation:
-            assert service == "cloudformation"
-            return CloudFormation()
-
-    monkeypatch.setattr(cloudformation, "boto3", Boto3())
-    return status
+Templates = dict[str, Any]
 
 
 @pytest.fixture
@@ -155,17 +110,6 @@ def refusal(code: str, message: str = "no") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "DeleteEndpoint")
 
 
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """Twenty seconds that pass at once."""
-    now = {"value": 0.0}
-    monkeypatch.setattr("infra.cleanup.sweep.time.monotonic", lambda: now["value"])
-    monkeypatch.setattr(
-        "infra.cleanup.sweep.time.sleep", lambda seconds: now.__setitem__("value", now["value"] + seconds)
-    )
-    return Clock(ends=20, pause_seconds=1)
-
-
 def test_what_is_busy_is_waited_for(clock: Clock) -> None:
     things = Things(a=0, b=9)
     sweep([things.kind()], clock)
@@ -216,12 +160,6 @@ def test_what_may_not_be_listed_is_named_as_unknown(clock: Clock) -> None:
         sweep([Kind("endpoint", find, print)], clock)
 
 
-def stubbed(service: str) -> tuple[Any, Stubber]:
-    make: Any = boto3.client
-    client = make(service, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x")
-    return client, Stubber(client)
-
-
 @pytest.fixture
 def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
     client, stub = stubbed("logs")
@@ -254,87 +192,47 @@ def test_two_stages_may_make_the_shared_log_group_at_once(logs: Stubber) -> None
     clean_up.limit_log_group("/shared", 30)
 
 
-@pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    client, stub = stubbed("s3")
-    monkeypatch.setattr(empty_buckets, "client", lambda service: client)
-    with stub:
-        yield stub
-        stub.assert_no_pending_responses()
+def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Return the resources of a type, by logical id."""
+    return {name: each for name, each in template["Resources"].items() if each["Type"] == kind}
 
 
-def test_a_bucket_that_is_gone_is_no_failure(s3: Stubber, clock: Clock) -> None:
-    s3.add_client_error("get_bucket_policy", "NoSuchBucket")
-    empty_buckets.empty(ARN, clock)
+def test_cleaning_up_comes_before_what_executions_stand_on_is_deleted(templates: Templates) -> None:
+    pipeline = templates["Pipeline"]
+    ((_, resource),) = of_type(pipeline, "Custom::PedigreeCleanup").items()
+    first = set(resource["DependsOn"])
+    assert of_type(pipeline, "AWS::StepFunctions::StateMachine").keys() <= first
+    sagemaker_roles = {
+        name
+        for name, role in of_type(pipeline, "AWS::IAM::Role").items()
+        if any(
+            statement["Principal"] == {"Service": "sagemaker.amazonaws.com"}
+            for statement in role["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+        )
+    }
+    assert len(sagemaker_roles) == 2
+    assert sagemaker_roles <= first
 
 
-def _refuses_writes(s3: Stubber) -> None:
-    s3.add_client_error("get_bucket_policy", "NoSuchBucketPolicy")
-    s3.add_response("put_bucket_policy", {}, {"Bucket": "bucket", "Policy": ANY})
-    s3.add_response("list_multipart_uploads", {}, {"Bucket": "bucket"})
+def test_buckets_are_emptied_only_where_they_are_deleted(templates: Templates, settings: Settings) -> None:
+    found = of_type(templates["Data"], "Custom::PedigreeEmptyBuckets").values()
+    assert len(found) == (settings.removal == "destroy")
+    for resource in found:
+        # Before the policies go, too: one is changed so that nothing new is written.
+        assert of_type(templates["Data"], "AWS::S3::Bucket").keys() <= set(resource["DependsOn"])
+        assert of_type(templates["Data"], "AWS::S3::BucketPolicy").keys() <= set(resource["DependsOn"])
+        assert len(resource["Properties"]["Buckets"]) == 2
 
 
-def test_versions_and_delete_markers_go(s3: Stubber, clock: Clock) -> None:
-    _refuses_writes(s3)
-    page = {"Versions": [{"Key": "a", "VersionId": "1"}], "DeleteMarkers": [{"Key": "a", "VersionId": "2"}]}
-    s3.add_response("list_object_versions", page, {"Bucket": "bucket", "MaxKeys": 1000})
-    both = {"Objects": [{"Key": "a", "VersionId": "1"}, {"Key": "a", "VersionId": "2"}], "Quiet": True}
-    s3.add_response("delete_objects", {}, {"Bucket": "bucket", "Delete": both})
-    s3.add_response("list_object_versions", {}, {"Bucket": "bucket", "MaxKeys": 1000})
-    empty_buckets.empty(ARN, clock)
+def test_the_registry_is_kept_with_the_models(templates: Templates, settings: Settings) -> None:
+    ((_, resource),) = of_type(templates["Pipeline"], "Custom::PedigreeCleanup").items()
+    keeps = settings.removal == "retain"
+    assert resource["Properties"]["Registry"] == ("keep" if keeps else "delete")
+    actions = json.dumps(of_type(templates["Pipeline"], "AWS::IAM::Role"))
+    assert ("sagemaker:DeleteModelPackage" in actions) is not keeps
 
 
-def test_an_object_that_s3_keeps_is_named(s3: Stubber, clock: Clock) -> None:
-    _refuses_writes(s3)
-    s3.add_response("list_object_versions", {"Versions": [{"Key": "a", "VersionId": "1"}]})
-    s3.add_response("delete_objects", {"Errors": [{"Key": "a", "Code": "AccessDenied", "Message": "no"}]})
-    with pytest.raises(LeftBehindError, match="s3://bucket/a stays: AccessDenied"):
-        empty_buckets.empty(ARN, clock)
-
-
-def test_a_bucket_too_large_for_one_invocation_says_so(s3: Stubber) -> None:
-    _refuses_writes(s3)
-    s3.add_response("list_object_versions", {"Versions": [{"Key": "a", "VersionId": "1"}]})
-    s3.add_response("delete_objects", {})
-    with pytest.raises(LeftBehindError, match=r"s3://bucket holds more than 1 objects.* again"):
-        empty_buckets.empty(ARN, Clock(ends=0, pause_seconds=0))
-
-
-def test_nothing_is_written_into_a_bucket_that_is_emptied_and_its_policy_is_kept(
-    s3: Stubber, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tls = {"Sid": "Tls", "Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:*", "Resource": [ARN, f"{ARN}/*"]}
-    policy = {"Version": "2012-10-17", "Statement": [tls]}
-    for _ in range(2):  # a second attempt adds nothing
-        s3.add_response("get_bucket_policy", {"Policy": json.dumps(policy)}, {"Bucket": "bucket"})
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                tls,
-                {
-                    "Sid": "NoMoreWrites",
-                    "Effect": "Deny",
-                    "Principal": "*",
-                    "Action": "s3:PutObject",
-                    "Resource": f"{ARN}/*",
-                },
-            ],
-        }
-        s3.add_response("put_bucket_policy", {}, {"Bucket": "bucket", "Policy": json.dumps(policy)})
-        empty_buckets.refuse_writes("bucket", ARN)
-
-
-@pytest.mark.parametrize("request_type", ["Create", "Update"])
-def test_buckets_are_emptied_with_their_stack_only(
-    request_type: str, answers: list[dict[str, Any]], stack_status: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    emptied: list[str] = []
-    monkeypatch.setattr(empty_buckets, "empty", lambda arn, clock: emptied.append(arn))
-    empty_buckets.handle(event(request_type, Name="n", Buckets=[ARN]), Context())
-    stack_status["value"] = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"
-    empty_buckets.handle(event("Delete", Name="n", Buckets=[ARN]), Context())
-    assert emptied == []
-    stack_status["value"] = "DELETE_IN_PROGRESS"
-    empty_buckets.handle(event("Delete", Name="n", Buckets=[ARN]), Context())
-    assert emptied == [ARN]
-    assert [answer["Status"] for answer in answers] == ["SUCCESS"] * 3
+def test_only_idle_hours_bring_a_reaper(templates: Templates, settings: Settings) -> None:
+    rules = of_type(templates["Pipeline"], "AWS::Events::Rule").values()
+    schedules = [rule for rule in rules if "ScheduleExpression" in rule["Properties"]]
+    assert len(schedules) == (settings.reaper.idle_hours is not None)
