@@ -107,10 +107,7 @@ def _reasons(facts: Facts) -> str:
 )"""
 
 
-def statements(scope: Construct, facts: Facts, bucket_arn: str) -> list[iam.PolicyStatement]:
-    """Return what reading about the model in production needs."""
+def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
+    """Return what looking up the model in production needs."""
     packages = arn(scope, "sagemaker", "model-package", f"{facts.settings.prefix}/*")
-    return [
-        allow(["s3:GetObject"], [f"{bucket_arn}/{Prefix.PRODUCTION}/*"], sid="ProductionRead"),
-        allow(["sagemaker:DescribeModelPackage"], [packages], sid="Registry"),
-    ]
+    return [allow(["sagemaker:DescribeModelPackage"], [packages], sid="Registry")]

@@ -29,7 +29,7 @@ START: Final = state_name(STEP, "write down the metrics")
 _GROUP: Final = state_name(STEP, "make the group")
 _HAS_GROUP: Final = state_name(STEP, "is there a group")
 
-_STATISTICS: Final = "statistics.json"
+STATISTICS: Final = "statistics.json"
 _LONGEST_VALUE: Final = 256
 # What a value of CustomerMetadataProperties may not hold.
 _REFUSED: Final = r"/[^A-Za-z0-9 _.:\/=+@-]/"
@@ -37,7 +37,7 @@ _REFUSED: Final = r"/[^A-Za-z0-9 _.:\/=+@-]/"
 
 def register_states(facts: Facts, *, then: str) -> States:
     """Return the states to ``$package``, the ARN of the model's version in the registry."""
-    key = f"'{Prefix.MODELS}/' & $training_job_name & '/{_STATISTICS}'"
+    key = f"'{Prefix.MODELS}/' & $training_job_name & '/{STATISTICS}'"
     accuracy = f"$lookup($metrics, '{FINAL_TEST_ACCURACY.name}')"
     # Worded as SageMaker's own reports of model quality, so that its console shows it.
     found = f"$exists({accuracy}) ? {{'accuracy': {{'value': {accuracy}, 'standard_deviation': 'NaN'}}}} : {{}}"
@@ -109,7 +109,7 @@ def _properties(facts: Facts) -> str:
 )"""
 
 
-def statements(scope: Construct, facts: Facts, bucket_arn: str) -> list[iam.PolicyStatement]:
+def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
     """Return what keeping the stage's registry needs."""
     prefix = facts.settings.prefix
     group = arn(scope, "sagemaker", "model-package-group", prefix)
@@ -120,5 +120,4 @@ def statements(scope: Construct, facts: Facts, bucket_arn: str) -> list[iam.Poli
         # Both resources are checked: which group, and which versions in it.
         allow(["sagemaker:CreateModelPackage"], [group, packages], sid="Register"),
         allow(["sagemaker:UpdateModelPackage"], [packages], sid="Approval"),
-        allow(["s3:PutObject"], [f"{bucket_arn}/{Prefix.MODELS}/*/{_STATISTICS}"], sid="Statistics"),
     ]

@@ -22,12 +22,12 @@ def state_machine_role(scope: Construct, construct_id: str, *, facts: Facts, buc
         statements=[
             *job_statements(scope, facts),
             *_records(bucket_arn, facts.customer_key),
-            *register.statements(scope, facts, bucket_arn),
+            *register.statements(scope, facts),
             *lock.statements(scope, facts, bucket_arn),
-            *gate.statements(scope, facts, bucket_arn),
+            *gate.statements(scope, facts),
             *deploy.statements(scope, facts),
             *scaling.statements(scope, facts),
-            *smoke_test.statements(facts, bucket_arn),
+            *smoke_test.statements(facts),
             trace_statement(),
             log_delivery_statement(),
         ],
@@ -36,12 +36,12 @@ def state_machine_role(scope: Construct, construct_id: str, *, facts: Facts, buc
 
 def _records(bucket_arn: str, key_arn: str) -> list[iam.PolicyStatement]:
     """The small JSON files that executions leave for each other, never photos or models, and the bucket's key."""
-    own = [f"{Prefix.PREPARED_INDEX}/*", f"{Prefix.RESUME}/*"]
+    own = [f"{Prefix.PREPARED_INDEX}/*", f"{Prefix.RESUME}/*", f"{Prefix.PRODUCTION}/*"]
     return [
         *read_write(
             bucket_arn,
             read=[*own, f"{Prefix.PREPARED}/*"],
-            write=[*own, f"{Prefix.TUNING}/*"],
+            write=[*own, f"{Prefix.TUNING}/*", f"{Prefix.MODELS}/*/{register.STATISTICS}"],
             sid="Records",
             key_arn=key_arn,
         ),

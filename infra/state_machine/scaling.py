@@ -91,26 +91,18 @@ def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
     """Return what the calls need, and what Application Auto Scaling asks of its caller besides."""
     if not puts_on(facts):
         return []
-    # A target's ARN ends in an id that AWS chooses, so the endpoint cannot be named here.
-    targets = [arn(scope, "application-autoscaling", "scalable-target", "*")]
-    limits = {
-        "StringEquals": {
-            "application-autoscaling:service-namespace": _NAMESPACE,
-            "application-autoscaling:scalable-dimension": _DIMENSION,
-        }
-    }
-    actions = {
-        "ScalingOff": "DeregisterScalableTarget",
-        "ScalingOn": "RegisterScalableTarget",
-        "ScalingPolicy": "PutScalingPolicy",
-    }
+    calls = ["RegisterScalableTarget", "DeregisterScalableTarget", "PutScalingPolicy"]
     if facts.settings.endpoint.scaling.night.begins is not None:
-        actions["ScalingNights"] = "PutScheduledAction"
-    calls = [
-        allow([f"application-autoscaling:{action}"], targets, sid=sid, conditions=limits)
-        for sid, action in actions.items()
-    ]
-    return calls + _asked_of_the_caller(scope, facts)
+        calls.append("PutScheduledAction")
+    # One statement for all of them, since a role's policy has a limit. A target's ARN ends in an id that AWS chooses:
+    # the endpoint cannot be named here.
+    scale = allow(
+        [f"application-autoscaling:{call}" for call in calls],
+        [arn(scope, "application-autoscaling", "scalable-target", "*")],
+        sid="Scaling",
+        conditions={"StringEquals": {"application-autoscaling:service-namespace": _NAMESPACE}},
+    )
+    return [scale, *_asked_of_the_caller(scope, facts)]
 
 
 def _asked_of_the_caller(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:

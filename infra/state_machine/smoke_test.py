@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from aws_cdk import aws_iam as iam
 
-from contract.names import Prefix, Step
+from contract.names import Step
 from infra.policies import allow
 from infra.state_machine import lock
 from infra.state_machine.facts import Facts
@@ -103,9 +103,6 @@ def _output(facts: Facts) -> dict[str, Any]:
     }
 
 
-def statements(facts: Facts, bucket_arn: str) -> list[iam.PolicyStatement]:
-    """Return what the test and its record need."""
-    return [
-        allow(["lambda:InvokeFunction"], [facts.smoke_test], sid="SmokeTest"),
-        allow(["s3:PutObject"], [f"{bucket_arn}/{Prefix.PRODUCTION}/*"], sid="ProductionWrite"),
-    ]
+def statements(facts: Facts) -> list[iam.PolicyStatement]:
+    """Return what the test needs."""
+    return [allow(["lambda:InvokeFunction"], [facts.smoke_test], sid="SmokeTest")]

@@ -57,11 +57,11 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Api]]:
 @pytest.fixture
 def stubs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Stubber]:
     keys = {"region_name": "us-east-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
-    clients = {name: boto3.client(name, **keys) for name in ("s3", "apigateway")}  # type: ignore[call-overload]  # named at run time
+    clients = {name: boto3.client(name, **keys) for name in ("s3", "apigateway", "sagemaker-runtime")}  # type: ignore[call-overload]  # named at run time
     made = {name: Stubber(client) for name, client in clients.items()}
     for stub in made.values():
         stub.activate()
-    monkeypatch.setattr(boto3, "client", clients.__getitem__)
+    monkeypatch.setattr(boto3, "client", lambda name, config=None: clients[name])
     return made
 
 
@@ -154,3 +154,62 @@ def test_tls_trusts_the_bundle_that_boto3_trusts(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AWS_CA_BUNDLE", "/nowhere/ca.pem")
     with pytest.raises(FileNotFoundError):
         handler.tls()
+
+
+ENDPOINT = {"prepared_uri": "s3://bucket/prepared/job/output/model/", "endpoint_name": "pedigree-dev-1"}
+ASKED = {"EndpointName": "pedigree-dev-1", "Body": b"abc", "ContentType": "image/jpeg", "Accept": "application/json"}
+
+
+def answered(body: bytes) -> dict[str, Any]:
+    return {"Body": StreamingBody(io.BytesIO(body), len(body)), "ContentType": "application/json"}
+
+
+def model_error(stubs: dict[str, Stubber], status: int, message: str) -> None:
+    stubs["sagemaker-runtime"].add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        "Received server error from primary",
+        http_status_code=424,
+        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": message},
+        expected_params=ASKED,
+    )
+
+
+def test_an_event_that_names_an_endpoint_asks_it_without_the_api(api: type[Api], stubs: dict[str, Stubber]) -> None:
+    stub_photo(stubs)
+    body = json.dumps({"predictions": [{"label": "Boxer", "probability": 0.5}]}).encode()
+    stubs["sagemaker-runtime"].add_response("invoke_endpoint", answered(body), ASKED)
+    assert handler.handle(ENDPOINT, None)["predicted"] == "Boxer"
+    assert not api.got
+
+
+def test_a_model_s_error_is_told_at_once_in_its_words(api: type[Api], stubs: dict[str, Stubber]) -> None:
+    stub_photo(stubs)
+    model_error(stubs, 500, "boom")
+    with pytest.raises(handler.SmokeTestError, match="the endpoint pedigree-dev-1 answered 500: boom"):
+        handler.handle(ENDPOINT, None)
+
+
+def test_a_model_that_is_loading_is_waited_for(api: type[Api], stubs: dict[str, Stubber]) -> None:
+    stub_photo(stubs)
+    model_error(stubs, 503, "still loading")
+    body = json.dumps({"predictions": [{"label": "Boxer", "probability": 0.5}]}).encode()
+    stubs["sagemaker-runtime"].add_response("invoke_endpoint", answered(body), ASKED)
+    assert handler.handle(ENDPOINT, None)["predicted"] == "Boxer"
+
+
+def test_an_endpoint_that_may_not_be_asked_is_an_error(api: type[Api], stubs: dict[str, Stubber]) -> None:
+    stub_photo(stubs)
+    denied = "is not authorized to perform: sagemaker:InvokeEndpoint"
+    stubs["sagemaker-runtime"].add_client_error(
+        "invoke_endpoint", "AccessDeniedException", denied, http_status_code=403
+    )
+    with pytest.raises(handler.SmokeTestError, match=r"answered 403: .*is not authorized"):
+        handler.handle(ENDPOINT, None)
+
+
+def test_an_endpoint_without_a_prediction_is_an_error(api: type[Api], stubs: dict[str, Stubber]) -> None:
+    stub_photo(stubs)
+    stubs["sagemaker-runtime"].add_response("invoke_endpoint", answered(b"[]"), ASKED)
+    with pytest.raises(handler.SmokeTestError, match="the endpoint pedigree-dev-1 answered no prediction"):
+        handler.handle(ENDPOINT, None)
