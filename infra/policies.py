@@ -42,7 +42,6 @@ UNPROVEN: Final[Mapping[str, str]] = {
     "JobTagsRead": "AWS's documentation asks for it; the local Step Functions reads no tags",
     "LogDelivery": "the local Step Functions writes no logs",
     "OutputEncrypt": "AWS's documentation asks for it beside what S3 checks; the local SageMaker checks what S3 does",
-    "RollbackAlarms": "AWS's documentation asks for it; the local SageMaker looks at the alarms itself",
     "ScalingRole": "AWS makes the role itself at the account's first scaling; the local cloud has it from the start",
     "Tracing": "the local cloud has no X-Ray; without it, functions and executions work and leave no traces",
     "VolumeGrant": "the laptop's jobs and endpoints have no volumes of their own",

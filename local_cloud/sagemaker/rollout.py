@@ -139,14 +139,13 @@ class Rollout:
             )
 
     def _bake(self) -> None:
+        """Watch the alarms; they are looked at once however short the time."""
         end = time.monotonic() + self.plan.wait_seconds
-        while self.plan.wait_seconds and self.plan.alarms:
+        while self.plan.alarms:
             firing = self._firing(self.plan.alarms)
             if firing:
                 names = ", ".join(firing)
-                raise JobError(
-                    f"The following CloudWatch alarm(s) went into ALARM state during the deployment: {names}."
-                )
+                raise JobError(f"The following CloudWatch alarm(s) went into ALARM state during the deployment: {names}.")
             if time.monotonic() >= end:
                 return
             self.wait(min(_LOOK_SECONDS, end - time.monotonic()))

@@ -253,6 +253,12 @@ def test_steps_that_sagemaker_does_not_take_are_refused(routing: dict[str, Any],
         plan_of(config, 4)
 
 
+def test_alarms_are_looked_at_however_short_the_time() -> None:
+    rollout = Rollout(Plan(alarms=("slow",)), lambda names: list(names), lambda: False)
+    with pytest.raises(JobError, match="ALARM state during the deployment: slow"):
+        rollout.run(lambda _: None)
+
+
 def test_a_rollout_that_takes_too_long_is_turned_back() -> None:
     rollout = Rollout(Plan(wait_seconds=5, timeout_seconds=0.1), lambda _: [], lambda: False)
     with pytest.raises(JobError, match="MaximumExecutionTimeoutInSeconds"):
