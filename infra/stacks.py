@@ -3,6 +3,7 @@
 from typing import Final
 
 from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk.aws_logs import LogGroup
 from constructs import Construct
 
 from contract.names import Output, stack_name
@@ -20,7 +21,8 @@ from infra.source_bundle import SourceBundle
 from infra.state_machine.construct import Pipeline
 from infra.state_machine.facts import Facts
 from infra.watch.alarms import Alarms, rollback_alarms
-from infra.watch.events import EventNotices
+from infra.watch.construct import PipelineWatch
+from infra.watch.dashboard import Dashboard
 from infra.watch.logs import keep_logs
 from infra.watch.notices import Notices
 
@@ -52,7 +54,14 @@ class FrontDoorStack(Stack):
         alarms.watch_endpoint(self.endpoint_name, settings.endpoint.rollout)
         alarms.watch_api(self.front_door.api, settings.endpoint.rollout)
         alarms.watch_function("front-door", self.front_door.handler, throttles=True)
-        self.alarms = alarms.all
+        self.alarm_names = alarms.names
+        # SageMaker makes it with the first endpoint otherwise, and keeps its lines forever.
+        LogGroup(
+            self,
+            "EndpointLogs",
+            log_group_name=f"/aws/sagemaker/Endpoints/{self.endpoint_name}",
+            removal_policy=RemovalPolicy.DESTROY,
+        )
         CfnOutput(self, Output.ENDPOINT, value=self.endpoint_name)
         CfnOutput(self, Output.API_URL, value=self.front_door.url)
         CfnOutput(self, Output.API_KEY, value=self.front_door.key.key_id)
@@ -105,14 +114,7 @@ class PipelineStack(Stack):
             debugger_image=debugger.uri if debugger is not None else "",
         )
         pipeline = Pipeline(self, "Pipeline", facts=facts, bucket_arn=bucket.bucket_arn)
-        alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=data.notices.topic)
-        alarms.watch_executions(pipeline.state_machine)
-        alarms.watch_function("smoke-test", smoke_test.function)
-        events = EventNotices(self, "Events", stage=settings.stage, notices=data.notices)
-        events.executions_of(pipeline.state_machine.state_machine_arn)
-        if images.own_repository:
-            events.critical_findings_in(images.own_repository)
-        Reaper(
+        reaper = Reaper(
             self,
             "Reaper",
             patience=settings.reaper,
@@ -126,6 +128,24 @@ class PipelineStack(Stack):
             settings=settings,
             state_machine=pipeline.state_machine,
             before=[pipeline, roles, smoke_test],
+        )
+        watch = PipelineWatch(
+            self,
+            "Watch",
+            settings=settings,
+            notices=data.notices,
+            state_machine=pipeline.state_machine,
+            functions={"smoke-test": smoke_test.function, **({"reaper": reaper.function} if reaper.function else {})},
+            repository_name=images.own_repository,
+        )
+        Dashboard(
+            self,
+            "Dashboard",
+            settings=settings,
+            state_machine=pipeline.state_machine,
+            handler=api.handler,
+            access_log=api.access_log,
+            alarm_names=[*front_door.alarm_names, *watch.alarm_names],
         )
         CfnOutput(self, Output.STATE_MACHINE, value=pipeline.state_machine.state_machine_arn)
 

@@ -39,6 +39,7 @@ class FrontDoor(Construct):
         self.handler = handler.function
         logs = ApiLogs(self, "Logs", name=name)
         self.api = self._make_api(name, logs.stage_options(STAGE_NAME, limits))
+        self.access_log = logs.access_name
         logs.attach(self.api, STAGE_NAME, set_account_role=limits.log_role)
         # CDK adds an output with the address on AWS; the stack names one address, the one of the settings.
         self.api.node.try_remove_child("Endpoint")

@@ -32,8 +32,9 @@ class ApiLogs(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, name: str) -> None:
         super().__init__(scope, construct_id)
+        self.access_name = f"/aws/apigateway/{name}"
         self._access = logs.LogGroup(
-            self, "Access", log_group_name=f"/aws/apigateway/{name}", removal_policy=RemovalPolicy.DESTROY
+            self, "Access", log_group_name=self.access_name, removal_policy=RemovalPolicy.DESTROY
         )
 
     def stage_options(self, stage_name: str, limits: Api) -> apigateway.StageOptions:

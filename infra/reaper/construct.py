@@ -8,6 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.policies import allow, arn, remove_scaling
@@ -38,6 +39,7 @@ class Reaper(Construct):
         notices: Notices,
     ) -> None:
         super().__init__(scope, construct_id)
+        self.function: lambda_.IFunction | None = None
         if patience.idle_hours is None:
             return
         function = PythonFunction(
@@ -64,7 +66,7 @@ class Reaper(Construct):
         )
         self.function = function.function
         # An attempt that failed is made up for by the next one.
-        target = targets.LambdaFunction(self.function, retry_attempts=0)
+        target = targets.LambdaFunction(function.function, retry_attempts=0)
         events.Rule(self, "Schedule", schedule=events.Schedule.rate(_RATE), targets=[target])
 
 

@@ -43,14 +43,15 @@ class Alarms(Construct):
         super().__init__(scope, construct_id)
         self._prefix = prefix
         self._action = actions.SnsAction(topic)
-        self.all: list[cloudwatch.Alarm] = []
+        self.names: list[str] = []
 
-    def add(self, name: str, metric: cloudwatch.IMetric, *, threshold: float, description: str) -> cloudwatch.Alarm:
+    def add(self, name: str, metric: cloudwatch.IMetric, *, threshold: float, description: str) -> None:
         """Add an alarm that starts when one period's value is above the threshold."""
+        alarm_name = f"{self._prefix}-{name}"
         alarm = cloudwatch.Alarm(
             self,
             name,
-            alarm_name=f"{self._prefix}-{name}",
+            alarm_name=alarm_name,
             alarm_description=description,
             metric=metric,
             threshold=threshold,
@@ -60,8 +61,7 @@ class Alarms(Construct):
         )
         alarm.add_alarm_action(self._action)
         alarm.add_ok_action(self._action)
-        self.all.append(alarm)
-        return alarm
+        self.names.append(alarm_name)
 
     def watch_endpoint(self, endpoint: str, limits: Rollout) -> None:
         """Add the two alarms that a rollout looks at: the share of failed requests, and the latency of the slowest."""
