@@ -65,10 +65,12 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "services.lambda_svc": ("_emit_lambda_logs",),
     "services.s3": (
         "_buckets",
+        "_delete_bucket_encryption",
         "_delete_bucket",
         "_multipart_uploads",
         "_object_record_from_version",
         "_object_versions",
+        "_put_bucket_encryption",
         "_resolve_sse_write_headers",
     ),
     "services.sns": ("_topic_by_arn_any_scope", "_topics"),

@@ -4,6 +4,7 @@ import contextvars
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+from xml.etree import ElementTree
 
 from local_cloud.settings import ACCOUNT
 
@@ -20,6 +21,7 @@ def install() -> None:
     """Have S3 check, as on AWS, the KMS key of what is written or read, and the right to know that a key is missing."""
     from ministack.core import iam_actions
 
+    _install_default_encryption()
     plain: Callable[..., Checks] = iam_actions.s3_additional_checks
 
     @functools.wraps(plain)
@@ -36,6 +38,45 @@ def install() -> None:
         return found
 
     iam_actions.s3_additional_checks = s3_additional_checks
+
+
+def _install_default_encryption() -> None:
+    """Encrypt a bucket's objects as its template says, which MiniStack leaves out."""
+    from ministack.services.cloudformation import provisioners
+
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::S3::Bucket"]
+    create, update = handlers["create"], handlers["update"]
+
+    @functools.wraps(create)
+    def create_bucket(logical_id: str, properties: Mapping[str, Any], *rest: Any) -> Any:
+        created = create(logical_id, properties, *rest)
+        _encrypt_by_default(created[0], properties)
+        return created
+
+    @functools.wraps(update)
+    def update_bucket(name: str, old: Mapping[str, Any], new: Mapping[str, Any], *rest: Any) -> Any:
+        updated = update(name, old, new, *rest)
+        _encrypt_by_default(updated[0] if isinstance(updated, tuple) else name, new)
+        return updated
+
+    handlers["create"], handlers["update"] = create_bucket, update_bucket
+
+
+def _encrypt_by_default(bucket: str, properties: Mapping[str, Any]) -> None:
+    from ministack.services import s3
+
+    rules = properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [])
+    if not rules:
+        s3._delete_bucket_encryption(bucket)
+        return
+    default = rules[0]["ServerSideEncryptionByDefault"]
+    root = ElementTree.Element("ServerSideEncryptionConfiguration")
+    rule = ElementTree.SubElement(root, "Rule")
+    applied = ElementTree.SubElement(rule, "ApplyServerSideEncryptionByDefault")
+    for member in ("SSEAlgorithm", "KMSMasterKeyID"):
+        if member in default:
+            ElementTree.SubElement(applied, member).text = str(default[member])
+    s3._put_bucket_encryption(bucket, ElementTree.tostring(root))
 
 
 def key_context(region: str) -> dict[str, str]:

@@ -12,11 +12,18 @@ from tests.iam.live import Outcome, Subject
 from tests.iam.recording import Recording
 from tests.iam.roles import Role, Statement
 from tests.iam.usage import grants
+from training.toy import draw_photo, toy_photos
 
 Exercise = Callable[[], Outcome]
 _IN_BACKGROUND = ("sagemaker.amazonaws.com",)
+_OF_MACHINES = ("states.amazonaws.com",)
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _STACK_SECONDS = 240.0
+# What an execution that is stopped has to stop, and what had started that.
+_STOPS = {
+    "sagemaker:StopTrainingJob": "createTrainingJob",
+    "sagemaker:StopHyperParameterTuningJob": "createHyperParameterTuningJob",
+}
 # Long enough ago for every setting of the reaper.
 _LONG = timedelta(days=30)
 
@@ -38,6 +45,11 @@ class Exercises:
 
     def of(self, role: Role, statement: Statement) -> Iterator[Exercise]:
         """Yield exercises, cheap ones first, until the caller has seen enough."""
+        if role.services == _OF_MACHINES and statement.actions[0] in _STOPS:
+            yield lambda: self._interrupt(role, statement)
+            return
+        if role.arn in self._functions and self._is_behind_the_api(role):
+            yield lambda: self._post(role, statement)
         asked = list(self._asked(role, statement))
         for recording, moment in asked:
             background = role.services == _IN_BACKGROUND
@@ -48,7 +60,7 @@ class Exercises:
         elif role.arn in self._functions and not self._is_custom_resource(role):
             for told in (None, datetime.now(UTC) - _LONG + timedelta(days=10)):
                 yield lambda told=told: self._remind_and_invoke(role, statement, told)  # type: ignore[misc]
-        elif role.arn in self._functions:
+        elif role.arn in self._functions and self._was_asked(role, statement):
             yield lambda: self._change_stack(role, statement)
 
     def at_the_end(self, role: Role, statement: Statement) -> Iterator[Exercise]:
@@ -75,26 +87,53 @@ class Exercises:
             if moments:
                 yield recording, min(moments)
 
+    def _was_asked(self, role: Role, statement: Statement) -> bool:
+        return any(each.role == role.arn and grants(statement, each) for each in self.subject.trail.update())
+
     def _fresh(self) -> dict[str, Any]:
         """Return an input for which nothing can be reused."""
         self._seed += 1
         return {**self._given, "seed": self._seed}
 
     def _is_custom_resource(self, role: Role) -> bool:
-        resources = self.subject.stage.client("cloudformation").get_template(StackName=role.stack)["TemplateBody"]
-        template = resources if isinstance(resources, dict) else json.loads(resources)
+        return self._is_named_in(role, lambda resource: resource.get("Properties", {}).get("ServiceToken"))
+
+    def _is_behind_the_api(self, role: Role) -> bool:
+        is_method = "AWS::ApiGateway::Method"
+        return self._is_named_in(role, lambda each: each["Properties"] if each["Type"] == is_method else None)
+
+    def _is_named_in(self, role: Role, part: Callable[[dict[str, Any]], Any]) -> bool:
+        """Whether a part of some resource of the role's stack names a function that has the role."""
+        resources = self._template(role.stack)["Resources"]
         functions = [
             name
-            for name, resource in template["Resources"].items()
+            for name, resource in resources.items()
             if resource["Type"] == "AWS::Lambda::Function"
             and role.logical_id in json.dumps(resource["Properties"].get("Role"))
         ]
-        tokens = [
-            json.dumps(resource["Properties"].get("ServiceToken"))
-            for resource in template["Resources"].values()
-            if "ServiceToken" in resource.get("Properties", {})
-        ]
-        return any(function in token for function in functions for token in tokens)
+        parts = [json.dumps(part(resource)) for resource in resources.values()]
+        return any(function in each for function in functions for each in parts)
+
+    def _template(self, stack: str) -> dict[str, Any]:
+        body = self.subject.stage.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+        template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
+        return template
+
+    def _post(self, role: Role, statement: Statement) -> Outcome:
+        """Send a photo to the API."""
+        known = len(self.subject.trail.update())
+        answer = self.subject.stage.post(draw_photo(toy_photos(seed=0)[0]))
+        failure = f"{answer.status_code} {answer.text}" if answer.status_code >= 500 else ""
+        return self._judge(role, statement, known, failure, "the API answers with an error")
+
+    def _interrupt(self, role: Role, statement: Statement) -> Outcome:
+        """Stop an execution while a job of it runs."""
+        operation = _STOPS[statement.actions[0]]
+        recording = self.recordings[0]  # nothing was there that it could have reused
+        moment = next(recording.calls(operation))
+        definition = next(recording.beginnings(moment, in_background=False))
+        begun = f"sagemaker:{operation[0].upper()}{operation[1:]}"
+        return self.subject.interrupt(role, statement, definition, self._given, begun)
 
     def _remind_and_invoke(self, role: Role, statement: Statement, told: datetime | None) -> Outcome:
         """Ask the function that looks at the endpoint now and then; it has seen it, and told of it, long ago."""
@@ -111,8 +150,7 @@ class Exercises:
         """Update the stack so that the custom resource has other properties."""
         seeds.plant(self.subject, self.recordings[-1], statement.actions)
         stacks, known = self.subject.stage.client("cloudformation"), len(self.subject.trail.update())
-        body = stacks.get_template(StackName=role.stack)["TemplateBody"]
-        template = body if isinstance(body, dict) else json.loads(body)
+        template = self._template(role.stack)
         for resource in template["Resources"].values():
             if "ServiceToken" in resource.get("Properties", {}):
                 resource["Properties"]["Changed"] = str(time.time_ns())

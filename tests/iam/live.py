@@ -20,6 +20,8 @@ _TELEMETRY = ("logs:", "cloudwatch:PutMetricData", "xray:")
 # A rule's target is reached, or not, after everything else is over.
 _DELIVERY = "events.amazonaws.com"
 _DELIVERY_SECONDS = 1.5
+# Until a stopped execution has told its job.
+_STOP_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,27 @@ class Subject:
             self.refusal(role, statement, known),
             f"the execution fails: {cause}" if described["status"] == "FAILED" else "",
         )
+
+    def interrupt(
+        self, role: Role, statement: Statement, definition: Mapping[str, Any], given: Mapping[str, Any], begun: str
+    ) -> Outcome:
+        """Stop an execution once it has been allowed the action ``begun``; what it started is to be stopped, too."""
+        known = len(self.trail.update())
+
+        def is_begun() -> bool:
+            return any(each.role == role.arn and each.action == begun for each in self.trail.update()[known:])
+
+        self._execute(definition, given, is_begun)
+        time.sleep(_STOP_SECONDS)
+        outcome = self.judge(self.refusal(role, statement, known), "what a stopped execution started runs on")
+        sagemaker = self.stage.client("sagemaker")
+        for job in sagemaker.list_hyper_parameter_tuning_jobs(StatusEquals="InProgress")[
+            "HyperParameterTuningJobSummaries"
+        ]:
+            sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job["HyperParameterTuningJobName"])
+        for job in sagemaker.list_training_jobs(StatusEquals="InProgress")["TrainingJobSummaries"]:
+            sagemaker.stop_training_job(TrainingJobName=job["TrainingJobName"])
+        return outcome
 
     def judge(self, refused: Evaluation | None, consequence: str) -> Outcome:
         """Return what a refusal, if there was one, led to."""

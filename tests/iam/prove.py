@@ -8,6 +8,7 @@ resource is superfluous, or where something is refused although nothing was take
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
@@ -19,6 +20,7 @@ from typing import Any
 from infra.policies import UNPROVEN
 from tests.end_to_end.checkout import ROOT, Checkout, copy_checkout
 from tests.end_to_end.local_stage import add_stage, running_stage
+from tests.iam import elsewhere
 from tests.iam.exercises import Exercises
 from tests.iam.live import Outcome, Subject, sentence
 from tests.iam.roles import Role, Statement, changed, deployed, document, synthesized
@@ -27,6 +29,7 @@ from tests.iam.usage import grants, unused
 from training.toy import draw_photo, toy_photos
 
 STAGE = "proof"
+_OTHER_BUCKET = "proof-photos"
 # Everything on that the local cloud can act on.
 OPTIONS: dict[str, Any] = {
     "customer_key": True,
@@ -40,6 +43,7 @@ OPTIONS: dict[str, Any] = {
     # Told of at once, deleted as soon as that was told long enough ago.
     "reaper": {"idle_hours": 1, "notice_hours": 48},
     "watch": {"email": "nobody@example.com"},
+    "source_buckets": [_OTHER_BUCKET],
 }
 _PHOTOS = {"train": 6, "valid": 2, "test": 2}
 _CLASSES = 2
@@ -57,7 +61,8 @@ class Proof:
         self.roles = roles
         self.options = options
         self.rows: list[Row] = []
-        self.given = {"source": upload_photos(subject), "backbone": "auto", "trials": 1, "epochs": 0}
+        (own,) = [name for name in subject.buckets() if "log" not in name]
+        self.given = {"source": upload_photos(subject, own), "backbone": "auto", "trials": 1, "epochs": 0}
         self.exercises = Exercises(subject, self.given)
         self.iam = subject.stage.client("iam")
         self._begun = time.monotonic()
@@ -69,7 +74,9 @@ class Proof:
         idle = [role for role in self.roles if self._looks_at_idle_endpoints(role)]
         later = self._take_away(self._statements(idle))
         self._say("recording an execution that replaces the endpoint's model")
-        self.exercises.recordings.append(self.subject.record({**self.given, "seed": 1}))
+        self.subject.stage.client("s3").create_bucket(Bucket=_OTHER_BUCKET)
+        other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "seed": 1}
+        self.exercises.recordings.append(self.subject.record({**self.given, **other}))
         later += self._take_away(self._statements([role for role in self.roles if role not in idle]))
         self._to_the_end(later)
         if not self.options.only:
@@ -174,9 +181,8 @@ class Proof:
         print(f"[{minutes}:{seconds:02}] {text}", flush=True)
 
 
-def upload_photos(subject: Subject) -> str:
+def upload_photos(subject: Subject, bucket: str) -> str:
     """Upload a few drawn photos and return where they are."""
-    (bucket,) = [name for name in subject.buckets() if "log" not in name]
     s3 = subject.stage.client("s3")
     wanted = {(breed, split): count for breed in range(_CLASSES) for split, count in _PHOTOS.items()}
     for photo in toy_photos(seed=0):
@@ -184,6 +190,33 @@ def upload_photos(subject: Subject) -> str:
             wanted[photo.breed, photo.split] -= 1
             s3.put_object(Bucket=bucket, Key=f"datasets/proof/{photo.place}", Body=draw_photo(photo))
     return f"s3://{bucket}/datasets/proof/"
+
+
+def explained(possible: Sequence[Role], proven: Sequence[Role]) -> list[Row]:
+    """Return a row for each statement that only an account can have and each policy of AWS's; they need a reason."""
+    known = {(role.title, statement.sid) for role in proven for statement in role.statements}
+    alike = {(role.services, each.sid, each.actions) for role in proven for each in role.statements}
+    rows = []
+    for role in possible:
+        for policy in role.managed:
+            name = re.sub(r".*/|\W+$", "", policy)
+            rows.append(_explained(role, name, "a policy of AWS's"))
+        for statement in role.statements:
+            actions = ", ".join(statement.actions)
+            if (role.title, statement.sid) in known:
+                continue
+            if (role.services, statement.sid, statement.actions) in alike and statement.sid not in UNPROVEN:
+                rows.append(Row(role.title, statement.sid, actions, "as for the others of its kind"))
+            else:
+                rows.append(_explained(role, statement.sid, actions))
+    return rows
+
+
+def _explained(role: Role, sid: str, allows: str) -> Row:
+    if sid in UNPROVEN:
+        return Row(role.title, sid, allows, f"not to be seen here: {UNPROVEN[sid]}")
+    problem = "no stage of the local cloud has it, and UNPROVEN does not say why"
+    return Row(role.title, sid, allows, "", problem)
 
 
 def _row(role: Role, statement: Statement, found: Outcome | None) -> Row:
@@ -212,8 +245,10 @@ def main() -> int:
             roles = [deployed(role, *clients) for role in synthesized(assembly)]
             proof = Proof(Subject(stage), roles, options)
             proof.run()
-    order = [role.title for role in roles]
-    rows = sorted(proof.rows, key=lambda row: order.index(row.role))
+        possible = elsewhere.roles(Path(folder) / elsewhere.STAGE, OPTIONS)
+    rows = [*proof.rows, *([] if options.only else explained(possible, roles))]
+    order = list(dict.fromkeys(role.title for role in possible))
+    rows.sort(key=lambda row: order.index(row.role))
     for row in rows:
         print(f"{row.role:45} {row.sid:28} {row.problem or row.without}")
     if options.write and not options.only:

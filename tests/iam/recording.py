@@ -70,6 +70,12 @@ class Recording:
         found: dict[str, Any] = json.loads(self._calls[operation]["parameters"])
         return found
 
+    def calls(self, operation: str) -> Iterator[float]:
+        """Yield when states were entered that call an operation, such as ``createTrainingJob``."""
+        for index, visit in enumerate(self.visits):
+            if self._resource(index).removesuffix(".sync").endswith(f":{operation}"):
+                yield visit.entered
+
     def beginnings(self, moment: float, *, in_background: bool) -> Iterator[dict[str, Any]]:
         """Yield definitions that begin before what happened at a moment, the nearest first.
 

@@ -1,5 +1,6 @@
 """What S3 asks for besides the named permission: KMS keys, the right to list, the right to compare."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +22,13 @@ def key(cloud: RunningCloud) -> str:
 
 @pytest.fixture(scope="module")
 def bucket(cloud: RunningCloud, key: str) -> str:
-    """A bucket whose objects are encrypted with the key, and that holds one."""
-    s3 = cloud.client("s3")
-    s3.create_bucket(Bucket="encrypted")
-    rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
-    s3.put_bucket_encryption(Bucket="encrypted", ServerSideEncryptionConfiguration={"Rules": [rule]})
+    """A bucket whose objects are encrypted with the key, made from a template, and that holds one."""
+    s3, stacks = cloud.client("s3"), cloud.client("cloudformation")
+    rule = {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}}
+    encryption = {"ServerSideEncryptionConfiguration": [rule]}
+    made = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "encrypted", "BucketEncryption": encryption}}
+    stacks.create_stack(StackName="encrypted", TemplateBody=json.dumps({"Resources": {"Bucket": made}}))
+    stacks.get_waiter("stack_create_complete").wait(StackName="encrypted", WaiterConfig={"Delay": 1})
     s3.put_object(Bucket="encrypted", Key="there", Body=b"content")
     return "encrypted"
 
