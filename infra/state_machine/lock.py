@@ -12,10 +12,12 @@ from constructs import Construct
 
 from contract.names import Prefix, Step
 from infra.policies import allow, arn
+from infra.state_machine import endpoint, scaling
 from infra.state_machine.facts import Facts
 from infra.state_machine.states import (
     NO_SUCH_KEY,
     S3_ERROR,
+    SAGEMAKER_ERROR,
     State,
     States,
     catch_all,
@@ -37,6 +39,9 @@ _ALIVE = state_name(STEP, "is its holder still running")
 _DECIDE = state_name(STEP, "wait or take over")
 _TAKE_OVER = state_name(STEP, "take over the lock")
 _WAIT = state_name(STEP, "wait for another execution")
+_CLEAR = state_name(STEP, "delete what its holder rehearsed on")
+_IS_CLEAR = state_name(STEP, "is nothing left of its rehearsal")
+_CLEARING = state_name(STEP, "wait for its rehearsal")
 
 # An execution that may still go on; a stopped one that is redriven is RUNNING again.
 _RUNNING: Final = "['RUNNING', 'PENDING_REDRIVE']"
@@ -52,14 +57,16 @@ def unlocked(facts: Facts) -> dict[str, Any]:
 
 def lock_states(facts: Facts, *, then: str) -> States:
     """Return the states to ``$locked``; they end after the endpoint's deadline where another execution is in front."""
-    mine = {"execution_arn": expr("$states.context.Execution.Id"), "taken_at": expr("$now()")}
+    mine = {"execution_arn": expr("$states.context.Execution.Id"), "run": expr("$run"), "taken_at": expr("$now()")}
     put = json_object(facts.bucket, LOCK_KEY, mine)
+    rehearses = facts.settings.endpoint.rollout.rehearsal
     held = {"locked": True, "lock_etag": expr("$states.result.ETag")}
     # Kept until it is known whether it was the condition: another refusal is told in S3's words.
     refused = catch_all(STEP) | {"ErrorEquals": [S3_ERROR], "Next": _WHO}
     lost = {"ErrorEquals": [S3_ERROR, NO_SUCH_KEY], "Next": _WAIT}
     holder = {
         "holder": expr("$parse($states.result.Body).execution_arn"),
+        "holder_run": expr("$parse($states.result.Body).run"),
         "holder_etag": expr("$states.result.ETag"),
     }
     gone = {"ErrorEquals": [NO_SUCH_KEY], "Assign": {"holder": "", "holder_status": "GONE"}, "Next": _DECIDE}
@@ -91,11 +98,28 @@ def lock_states(facts: Facts, *, then: str) -> States:
             STEP,
             "aws-sdk:s3:putObject",
             put | {"IfMatch": expr("$holder_etag")},
-            then=then,
-            assign=held,
+            then=_CLEAR if rehearses else then,
+            # Its holder may have been stopped between taking the scaling off and putting it on again.
+            assign=held | {"unscaled": bool(scaling.puts_on(facts))},
             catch=[lost],
         ),
-        _WAIT: {"Type": "Wait", "Seconds": facts.settings.poll_seconds, "Output": {}, "Next": START},
+        _WAIT: endpoint.pause(facts, then=START),
+        **(_clear(facts, then=then) if rehearses else {}),
+    }
+
+
+def _clear(facts: Facts, *, then: str) -> States:
+    """Return the states that delete the endpoint of a rehearsal in which the lock's former holder was stopped."""
+    left = {"EndpointName": expr(facts.run_name.replace("$run", "$holder_run"))}
+    refused = catch_all(STEP) | {"ErrorEquals": [SAGEMAKER_ERROR], "Next": _IS_CLEAR}
+    return {
+        _CLEAR: task(STEP, endpoint.DELETE, left, then=then, catch=[refused]),
+        # There was none, as a rule. One that is still being created cannot be deleted yet, nor is it waited for forever.
+        _IS_CLEAR: choice(
+            [("$contains($failure.cause, 'Could not find endpoint') or $millis() > $patience", then)],
+            otherwise=_CLEARING,
+        ),
+        _CLEARING: endpoint.pause(facts, then=_CLEAR),
     }
 
 

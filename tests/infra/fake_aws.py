@@ -64,7 +64,7 @@ class FakeAws:
             "sagemaker:createEndpoint": self._create_endpoint,
             "sagemaker:updateEndpoint": self._change_endpoint,
             "aws-sdk:sagemaker:describeEndpoint": self._describe_endpoint,
-            "aws-sdk:sagemaker:deleteEndpoint": self._delete_endpoint,
+            "aws-sdk:sagemaker:deleteEndpoint": self.delete_endpoint,
         }
         scaling: dict[str, Callable[[Any], Any]] = {
             "registerScalableTarget": self._scale,
@@ -104,8 +104,10 @@ class FakeAws:
             return {"EndpointArn": "arn"}
         return self._change_endpoint(request)
 
-    def _delete_endpoint(self, request: Any) -> Any:
+    def delete_endpoint(self, request: Any) -> Any:
         if _is_rehearsal(request):
+            if request["EndpointName"] not in self.rehearsals:
+                raise NO_ENDPOINT
             self.rehearsals.remove(request["EndpointName"])
         return {}
 

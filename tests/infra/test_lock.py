@@ -1,14 +1,16 @@
 """The lock: one execution at a time judges its model and changes the endpoint."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from infra.settings import Endpoint, Scaling
 from infra.state_machine import lock
 from tests.infra.fake_aws import FakeAws
 from tests.infra.fake_bucket import CONFLICT, PRECONDITION_FAILED
 from tests.infra.machine import Execution, TaskError
-from tests.infra.running import TEST, run, start
+from tests.infra.running import SETTINGS, TEST, run, start
 
 LOCK = "locks/deploy.json"
 DEPLOYED = "Smoke test: write down what is in production"
@@ -97,8 +99,52 @@ def test_the_lock_of_a_stopped_execution_is_taken_over(aws: FakeAws) -> None:
     assert stopped.arn not in str(aws.objects)
 
 
+def test_the_endpoint_that_a_stopped_execution_rehearsed_on_is_deleted(aws: FakeAws) -> None:
+    aws.endpoint = [{"EndpointStatus": "InService", "EndpointConfigName": "former"}]
+    stopped_with_the_lock(aws, "Deploy: create an endpoint to rehearse on")
+    assert len(aws.rehearsals) == 1
+    assert run(aws).status == "SUCCEEDED"
+    assert not aws.rehearsals
+
+
+def test_one_that_is_still_being_created_is_deleted_later(aws: FakeAws) -> None:
+    stopped_with_the_lock(aws)
+    refusals = [TaskError("SageMaker.SageMakerException", "Cannot update in-progress endpoint")] * 2
+    delete = aws.delete_endpoint
+
+    def busy(request: object) -> object:
+        if refusals:
+            raise refusals.pop()
+        return delete(request)
+
+    setattr(aws, "delete_endpoint", busy)  # noqa: B010 mypy refuses to assign a method
+    execution = run(aws)
+    assert execution.status == "SUCCEEDED", execution.cause
+    assert execution.path.count("Gate: wait for its rehearsal") == 2
+
+
+def test_one_that_cannot_be_deleted_keeps_nobody_waiting_for_ever(aws: FakeAws) -> None:
+    stopped_with_the_lock(aws)
+    stuck = TaskError("SageMaker.SageMakerException", "Cannot update in-progress endpoint")
+    execution = run(aws, failing={"Gate: delete what its holder rehearsed on": stuck})
+    assert execution.status == "SUCCEEDED", execution.cause
+
+
+def test_whoever_takes_over_and_fails_puts_the_scaling_on_again(aws: FakeAws) -> None:
+    scaled = replace(SETTINGS, endpoint=Endpoint(deadline_seconds=60, scaling=Scaling(maximum_instances=2)))
+    aws.endpoint = [{"EndpointStatus": "InService", "EndpointConfigName": "former"}]
+    aws.scaled = True
+    stopped, steps = start(aws, settings=scaled)
+    until(steps, "Deploy: take the scaling off")
+    stopped.status = "ABORTED"
+    aws.metrics[TEST] = 0.1
+    assert run(aws, settings=scaled).error == "Pedigree.Gate"
+    assert aws.scaled
+
+
 def test_the_lock_of_an_execution_that_aws_has_forgotten_is_taken_over(aws: FakeAws) -> None:
-    aws.objects[LOCK] = {"execution_arn": "arn:aws:states:us-east-1:123456789012:execution:pedigree-dev:old"}
+    holder = "arn:aws:states:us-east-1:123456789012:execution:pedigree-dev:old"
+    aws.objects[LOCK] = {"execution_arn": holder, "run": "0123456789ab"}
     assert run(aws).status == "SUCCEEDED"
     assert LOCK not in aws.objects
 
