@@ -18,7 +18,7 @@ TRIALS ?= 4
 EPOCHS ?=
 NAME ?=
 
-.PHONY: help setup run up test test-all test-aws prove-iam check settings format bench synth deploy down destroy clean
+.PHONY: help setup run up test test-all test-aws prove-iam check settings format snapshots bench synth deploy down destroy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ check: $(CHECKS) ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+snapshots: $(CHECKS) ## renew the templates on record in tests/infra/snapshots; the commit says why they changed
+	CDK_VALIDATION=false $(BIN)/python -m tests.infra.snapshot
 
 format: $(CHECKS) ## bring the code into its format
 	$(BIN)/ruff format .
