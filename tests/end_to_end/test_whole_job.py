@@ -179,6 +179,12 @@ def test_pedigree_predict_names_the_breed(up: Up, photos: Path) -> None:
     assert "%" in done.stdout
 
 
+def test_the_doctor_finds_nothing_in_the_way_of_what_works(up: Up) -> None:
+    done = up.checkout.pedigree("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "Nothing stands in the way" in done.stdout
+
+
 def test_the_stock_aws_cli_describes_everything(up: Up, finished: Finished) -> None:
     execution = up.aws("stepfunctions", "describe-execution", "--execution-arn", finished.summary["execution_arn"])
     assert execution["status"] == "SUCCEEDED"
