@@ -1,7 +1,6 @@
 """The synthesized templates of every stage, resources found by type and property."""
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,8 +13,6 @@ from infra.policies import ON_EVERYTHING
 from infra.settings import Settings
 
 Templates = dict[str, Any]
-# What the image build's provider framework brings along; its policies are CDK's.
-_CDK_OWNED = re.compile(r"ImagesBuildProvider")
 
 
 def resources(templates: Templates, kind: str) -> dict[str, Any]:
@@ -31,8 +28,6 @@ def resources(templates: Templates, kind: str) -> dict[str, Any]:
 def statements(templates: Templates) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every statement of our roles, with the role's logical id."""
     for name, role in resources(templates, "AWS::IAM::Role").items():
-        if _CDK_OWNED.match(name):
-            continue
         for policy in role["Properties"].get("Policies", []):
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
@@ -69,7 +64,7 @@ def test_no_role_of_ours_has_a_policy_of_aws(templates: Templates) -> None:
     roles = {
         name: role["Properties"]
         for name, role in resources(templates, "AWS::IAM::Role").items()
-        if not _CDK_OWNED.match(name) and "ManagedPolicyArns" in role["Properties"]
+        if "ManagedPolicyArns" in role["Properties"]
     }
     ((_, role),) = roles.items()
     assert role["AssumeRolePolicyDocument"]["Statement"][0]["Principal"] == {"Service": "apigateway.amazonaws.com"}
@@ -118,12 +113,8 @@ def test_the_state_machine_may_do_what_its_states_do(templates: Templates) -> No
 
 def definition_of(templates: Templates) -> dict[str, Any]:
     """Return the deployed definition; deploy-time values read as <ref>."""
-    (machine,) = [
-        resource["Properties"]
-        for name, resource in resources(templates, "AWS::StepFunctions::StateMachine").items()
-        if not _CDK_OWNED.match(name)
-    ]
-    text = machine["DefinitionString"]
+    ((_, machine),) = resources(templates, "AWS::StepFunctions::StateMachine").items()
+    text = machine["Properties"]["DefinitionString"]
     if isinstance(text, dict):
         text = "".join(part if isinstance(part, str) else "<ref>" for part in text["Fn::Join"][1])
     made: dict[str, Any] = json.loads(text)
@@ -178,13 +169,6 @@ def test_the_deployment_waits_for_the_gateway_s_errors(templates: Templates, kin
     assert name in deployment["DependsOn"]
 
 
-def test_our_logs_are_kept_for_a_limited_time(templates: Templates) -> None:
-    groups = resources(templates, "AWS::Logs::LogGroup")
-    assert groups
-    assert all("RetentionInDays" in group["Properties"] for group in groups.values())
-
-
 def test_our_functions_log_where_we_say(templates: Templates) -> None:
     for name, function in resources(templates, "AWS::Lambda::Function").items():
-        if not _CDK_OWNED.match(name):
-            assert "LoggingConfig" in function["Properties"], name
+        assert "LoggingConfig" in function["Properties"], name
