@@ -114,7 +114,7 @@ def _clear(facts: Facts, *, then: str) -> States:
     refused = catch_all(STEP) | {"ErrorEquals": [SAGEMAKER_ERROR], "Next": _IS_CLEAR}
     return {
         _CLEAR: task(STEP, endpoint.DELETE, left, then=then, catch=[refused]),
-        # There was none, as a rule. One that is still being created cannot be deleted yet, nor is it waited for forever.
+        # There was none, as a rule. One that is still being created cannot be deleted yet; the wait for it has an end.
         _IS_CLEAR: choice(
             [("$contains($failure.cause, 'Could not find endpoint') or $millis() > $patience", then)],
             otherwise=_CLEARING,
