@@ -108,6 +108,7 @@ def test_no_further_attempt_is_made_where_the_settings_want_none() -> None:
     [
         ended("AlgorithmError: PhotosError: no photos, exit code: 1"),
         ended("AlgorithmError: InternalServerError: as the script says, exit code: 1"),
+        ended("AlgorithmError: HTTPError: Rate exceeded, exit code: 1"),
         ended("ClientError: Data download failed: no objects"),
         ended("ImageError: the image cannot be pulled"),
         TaskError("States.TaskFailed", {"TrainingJobStatus": "Stopped", "SecondaryStatus": "MaxWaitTimeExceeded"}),
