@@ -66,16 +66,16 @@ def _encrypt_by_default(bucket: str, properties: Mapping[str, Any]) -> None:
     from ministack.services import s3
 
     rules = properties.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [])
-    if not rules:
+    default = rules[0].get("ServerSideEncryptionByDefault", {}) if rules else {}
+    # Keys of AWS's own are left out: they ask nobody for a permission, and MiniStack has none.
+    if "KMSMasterKeyID" not in default:
         s3._delete_bucket_encryption(bucket)
         return
-    default = rules[0]["ServerSideEncryptionByDefault"]
     root = ElementTree.Element("ServerSideEncryptionConfiguration")
     rule = ElementTree.SubElement(root, "Rule")
     applied = ElementTree.SubElement(rule, "ApplyServerSideEncryptionByDefault")
     for member in ("SSEAlgorithm", "KMSMasterKeyID"):
-        if member in default:
-            ElementTree.SubElement(applied, member).text = str(default[member])
+        ElementTree.SubElement(applied, member).text = str(default[member])
     s3._put_bucket_encryption(bucket, ElementTree.tostring(root))
 
 

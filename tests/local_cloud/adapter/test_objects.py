@@ -106,3 +106,12 @@ def test_to_compare_an_object_is_to_read_it(act: Act, cloud: RunningCloud, bucke
     s3 = act(allow("s3:PutObject"), allow("kms:GenerateDataKey", key)).client("s3")
     message = _refusal(lambda: s3.put_object(Bucket=bucket, Key="compared", Body=b"", IfMatch=etag))
     assert "s3:GetObject" in message
+
+
+def test_a_bucket_with_a_key_of_awss_own_asks_for_none(act: Act, cloud: RunningCloud) -> None:
+    encryption = {"ServerSideEncryptionConfiguration": [{"ServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms"}}]}
+    made = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "awss-own", "BucketEncryption": encryption}}
+    stacks = cloud.client("cloudformation")
+    stacks.create_stack(StackName="awss-own", TemplateBody=json.dumps({"Resources": {"Bucket": made}}))
+    stacks.get_waiter("stack_create_complete").wait(StackName="awss-own", WaiterConfig={"Delay": 1})
+    act(allow("s3:PutObject")).client("s3").put_object(Bucket="awss-own", Key="a", Body=b"")
