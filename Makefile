@@ -18,7 +18,7 @@ TRIALS ?= 4
 EPOCHS ?=
 NAME ?=
 
-.PHONY: help setup run up test test-all test-aws prove-iam check settings format snapshots bench synth deploy down destroy clean
+.PHONY: help setup run up test test-all test-aws prove-iam check settings security format snapshots bench synth deploy down destroy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ format: $(CHECKS) ## bring the code into its format
 
 settings: setup ## docs/settings.md, from the code
 	$(BIN)/python -m infra.settings_page
+
+security: setup ## the tables of docs/security.md, from the code
+	$(BIN)/python -m infra.security_page
 
 bench: setup ## one benchmark: NAME=features
 	$(BIN)/python -m benchmarks.bench_$(NAME)
