@@ -145,7 +145,9 @@ class Rollout:
             firing = self._firing(self.plan.alarms)
             if firing:
                 names = ", ".join(firing)
-                raise JobError(f"The following CloudWatch alarm(s) went into ALARM state during the deployment: {names}.")
+                raise JobError(
+                    f"The following CloudWatch alarm(s) went into ALARM state during the deployment: {names}."
+                )
             if time.monotonic() >= end:
                 return
             self.wait(min(_LOOK_SECONDS, end - time.monotonic()))

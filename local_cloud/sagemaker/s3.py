@@ -136,17 +136,22 @@ def _relative(key: str, prefix: str) -> PurePosixPath:
     return path
 
 
-def upload_file(client: S3Client, source: Path, target: S3Uri) -> None:
-    """Write one file to S3."""
+def encryption(key: str | None) -> dict[str, str]:
+    """Return how S3 is asked to encrypt an object with a KMS key; without one, as the bucket does by itself."""
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key} if key else {}
+
+
+def upload_file(client: S3Client, source: Path, target: S3Uri, key: str | None = None) -> None:
+    """Write one file to S3, encrypted with a KMS key where one is given."""
     with source.open("rb") as body:
-        client.put_object(Bucket=target.bucket, Key=target.key, Body=body)
+        client.put_object(Bucket=target.bucket, Key=target.key, Body=body, **encryption(key))
 
 
-def upload_tree(client: S3Client, folder: Path, prefix: S3Uri) -> None:
+def upload_tree(client: S3Client, folder: Path, prefix: S3Uri, key: str | None = None) -> None:
     """Write every file below ``folder`` to S3, under the same relative name."""
 
     def send(path: Path) -> None:
-        upload_file(client, path, prefix / path.relative_to(folder).as_posix())
+        upload_file(client, path, prefix / path.relative_to(folder).as_posix(), key)
 
     _in_parallel(send, files_below(folder))
 

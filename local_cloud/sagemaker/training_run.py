@@ -217,9 +217,10 @@ class TrainingRun:
         self._status.enter("Uploading", "Uploading generated training model")
         target = S3Uri.parse(self._job["OutputDataConfig"]["S3OutputPath"]) / self._name / "output"
         client = self._session.s3()
+        key = self._job["OutputDataConfig"].get("KmsKeyId")
         if self._job["OutputDataConfig"].get("CompressionType") == "NONE":
-            upload_tree(client, self._folder.model, target / "model")
-            upload_tree(client, self._folder.output_data, target / "data")
+            upload_tree(client, self._folder.model, target / "model", key)
+            upload_tree(client, self._folder.output_data, target / "data", key)
             return
         archives = {"model": self._folder.model}
         if any(path.is_file() for path in self._folder.output_data.rglob("*")):
@@ -227,4 +228,4 @@ class TrainingRun:
         for name, content in archives.items():
             packed = self._folder.base / f"{name}.tar.gz"
             pack(content, packed)
-            upload_file(client, packed, target / packed.name)
+            upload_file(client, packed, target / packed.name, key)

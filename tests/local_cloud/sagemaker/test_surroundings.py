@@ -44,6 +44,17 @@ def test_an_isolated_model_serves_without_credentials(cloud: Cloud, isolated: bo
     assert known == (set() if isolated else {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL"})
 
 
+def test_what_a_job_leaves_is_encrypted_with_the_key_it_is_given(cloud: Cloud) -> None:
+    output = {"S3OutputPath": "s3://bucket/models", "KmsKeyId": "key"}
+    cloud.train("packed", "", OutputDataConfig=output)
+    cloud.train("plain", "(base / 'model/a').touch()", OutputDataConfig={**output, "CompressionType": "NONE"})
+    cloud.job("packed")
+    cloud.job("plain")
+    left = {key: how for key, how in cloud.s3.encryption.items() if key.startswith("bucket/models/")}
+    assert left.keys() == {"bucket/models/packed/output/model.tar.gz", "bucket/models/plain/output/model/a"}
+    assert all(how == {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "key"} for how in left.values())
+
+
 def test_a_vpc_is_written_down(cloud: Cloud) -> None:
     vpc = {"Subnets": ["subnet-0123456789"], "SecurityGroupIds": ["sg-0123456789"]}
     cloud.train("in-vpc", "", VpcConfig=vpc)
