@@ -15,7 +15,8 @@ def test_any_value_survives_the_shell() -> None:
 
 
 def test_a_profile_of_the_persons_own_is_forgotten() -> None:
-    assert export_lines({}, OTHER_ACCOUNTS)[-1] == "unset AWS_PROFILE AWS_SESSION_TOKEN"
+    lines = export_lines({"AWS_REGION": "us-east-1"}, OTHER_ACCOUNTS)
+    assert lines == ["export AWS_REGION=us-east-1", "unset AWS_PROFILE AWS_SESSION_TOKEN"]
 
 
 def test_plain_values_stay_readable() -> None:

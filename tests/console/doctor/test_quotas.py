@@ -40,11 +40,13 @@ def quota(name: str, value: float, code: str = "L-0001") -> dict[str, Any]:
 def test_a_quota_that_is_too_small_comes_with_the_request_to_raise_it(subject: Subject, cloud: FakeAws) -> None:
     applied = [quota(TRAINING, 15), quota(SERVING, 0, "L-9514"), quota("ml.p5.48xlarge for endpoint usage", 0)]
     cloud.stub("service-quotas").add_response("list_service_quotas", {"Quotas": applied})
-    cloud.stub("service-quotas").add_response("list_aws_default_service_quotas", {"Quotas": [quota(SPOT, 1)]})
+    cloud.stub("service-quotas").add_response(
+        "list_aws_default_service_quotas", {"Quotas": [quota(SPOT, 1), quota(SERVING, 9)]}
+    )
     found = {result.name.removeprefix("Quota "): result for result in quotas(subject)}
     assert found[TRAINING].state is State.OK
     assert found[SPOT].state is State.OK, "AWS's default holds where the account has no value of its own"
-    assert found[SERVING].state is State.PROBLEM
+    assert found[SERVING].state is State.PROBLEM, "the account's own value counts, not AWS's default"
     assert found[SERVING].found == "0, and 2 needed (old and new and the rehearsal)"
     assert found[SERVING].todo == (
         "aws service-quotas request-service-quota-increase --service-code sagemaker --quota-code L-9514 "

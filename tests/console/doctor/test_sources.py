@@ -7,7 +7,7 @@ import pytest
 
 from console.doctor import sources
 from console.doctor.result import State, Subject
-from contract.names import Stack
+from contract.names import Output, Stack
 from tests.console.doctor.subjects import FakeAws, from_source, only
 
 
@@ -47,6 +47,20 @@ def test_a_bucket_that_the_jobs_may_not_read_is_told(subject: Subject, cloud: Fa
         cloud.stub("cloudformation").add_client_error("describe_stacks", "ValidationError", "x does not exist")
     result = only(sources.photos(from_source(subject, "s3://photos/dogs")))
     assert result.todo == ('"source_buckets": ["photos"] in cdk.json, then deploy',)
+
+
+def test_the_stage_s_own_bucket_may_be_read(subject: Subject, cloud: FakeAws) -> None:
+    stack = {
+        "StackName": "Pedigree-dev-Data",
+        "StackId": "arn",
+        "CreationTime": "2026-01-01T00:00:00Z",
+        "StackStatus": "CREATE_COMPLETE",
+        "Outputs": [{"OutputKey": Output.BUCKET, "OutputValue": "photos"}],
+    }
+    cloud.stub("s3").add_response("list_objects_v2", {"KeyCount": 1})
+    for _ in Stack:
+        cloud.stub("cloudformation").add_response("describe_stacks", {"Stacks": [stack]})
+    assert only(sources.photos(from_source(subject, "s3://photos/datasets"))).state is State.OK
 
 
 @pytest.mark.parametrize("empty", [True, False])
