@@ -15,11 +15,27 @@ from infra.state_machine.jobs import (
     weights,
     weights_channel,
 )
-from infra.state_machine.states import States, assign, expr, get_object, state_name
+from infra.state_machine.states import (
+    NO_EXECUTION,
+    NO_SUCH_KEY,
+    RUNNING,
+    S3_ERROR,
+    States,
+    assign,
+    choice,
+    expr,
+    get_object,
+    json_object,
+    state_name,
+    task,
+)
 
 STEP: Final = Step.EXTRACT
 START: Final = state_name(STEP, "name what is to be computed")
 _LOOK_UP = state_name(STEP, "look for an unfinished execution")
+_HAS_ENDED = state_name(STEP, "has it ended")
+_MAY_GO_ON = state_name(STEP, "may this one go on with it")
+_CLAIM = state_name(STEP, "go on with it")
 
 # The resume record: what the training needs from the steps that are skipped.
 RESUMABLE: Final = ("features_uri", "tuning_job_name", "hyperparameters", "tuned_run")
@@ -32,19 +48,11 @@ def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
         "[$data.fingerprint, $backbone, $string($trials), $string($fine_tune), "
         f"$string($seed), '{facts.source_bundle}']"
     )
-    body = "$parse($states.result.Body)"
     return {
         START: assign(
             {"resume_key": expr(f"$hash($join({parts}, '|'), 'SHA-256')"), "tuned_run": expr("$run")}, then=_LOOK_UP
         ),
-        _LOOK_UP: get_object(
-            STEP,
-            facts.bucket,
-            RESUME_KEY,
-            then=resumed,
-            assign={"resumed": True} | {name: expr(f"{body}.{name}") for name in RESUMABLE},
-            missing=STEP,
-        ),
+        **_resume_states(facts, resumed=resumed),
         **job_states(
             STEP,
             "sagemaker:createTrainingJob.sync",
@@ -52,6 +60,49 @@ def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
             then=then,
             assign={"features_uri": expr(left_by_job(facts, Prefix.FEATURES))},
             retry=facts.settings.retry,
+        ),
+    }
+
+
+def resume_record(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the body of a resume record: ``values`` for each of RESUMABLE, and the execution that uses them now."""
+    return {name: values[name] for name in RESUMABLE} | {"execution_arn": expr("$states.context.Execution.Id")}
+
+
+def _resume_states(facts: Facts, *, resumed: str) -> States:
+    """Return the states that take up what an execution left that has ended.
+
+    One execution at a time goes on with it: two trainings would write checkpoints over each other's.
+    """
+    found = {name: expr(f"$found.{name}") for name in RESUMABLE}
+    fresh = str(STEP)
+    claim = json_object(facts.bucket, RESUME_KEY, resume_record(found)) | {"IfMatch": expr("$found_etag")}
+    return {
+        _LOOK_UP: get_object(
+            STEP,
+            facts.bucket,
+            RESUME_KEY,
+            then=_HAS_ENDED,
+            assign={"found": expr("$parse($states.result.Body)"), "found_etag": expr("$states.result.ETag")},
+            missing=fresh,
+        ),
+        _HAS_ENDED: task(
+            STEP,
+            "aws-sdk:sfn:describeExecution",
+            {"ExecutionArn": expr("$found.execution_arn")},
+            then=_MAY_GO_ON,
+            assign={"found_status": expr("$states.result.Status")},
+            catch=[{"ErrorEquals": [NO_EXECUTION], "Next": _CLAIM}],
+        ),
+        _MAY_GO_ON: choice([(f"$found_status in {RUNNING}", fresh)], otherwise=_CLAIM),
+        _CLAIM: task(
+            STEP,
+            "aws-sdk:s3:putObject",
+            claim,
+            then=resumed,
+            assign={"resumed": True} | found,
+            # Another execution was quicker, or has finished what was begun.
+            catch=[{"ErrorEquals": [S3_ERROR, NO_SUCH_KEY], "Next": fresh}],
         ),
     }
 

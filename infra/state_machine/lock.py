@@ -15,7 +15,9 @@ from infra.policies import allow, arn
 from infra.state_machine import endpoint, scaling
 from infra.state_machine.facts import Facts
 from infra.state_machine.states import (
+    NO_EXECUTION,
     NO_SUCH_KEY,
+    RUNNING,
     S3_ERROR,
     SAGEMAKER_ERROR,
     State,
@@ -43,8 +45,6 @@ _CLEAR = state_name(STEP, "delete what its holder rehearsed on")
 _IS_CLEAR = state_name(STEP, "is nothing left of its rehearsal")
 _CLEARING = state_name(STEP, "wait for its rehearsal")
 
-# An execution that may still go on; a stopped one that is redriven is RUNNING again.
-_RUNNING: Final = "['RUNNING', 'PENDING_REDRIVE']"
 # S3 has no error class for a condition that does not hold, or for two conditional writes at once: their status tells
 # them from a refusal for good.
 _IN_USE: Final = "$contains($failure.cause, /Status Code: 4(12|09)/)"
@@ -71,7 +71,7 @@ def lock_states(facts: Facts, *, then: str) -> States:
     }
     gone = {"ErrorEquals": [NO_SUCH_KEY], "Assign": {"holder": "", "holder_status": "GONE"}, "Next": _DECIDE}
     forgotten = {
-        "ErrorEquals": ["Sfn.ExecutionDoesNotExistException"],
+        "ErrorEquals": [NO_EXECUTION],
         "Assign": {"holder_status": "GONE"},
         "Next": _DECIDE,
     }
@@ -135,7 +135,7 @@ def _decide() -> State:
     return choice(
         [
             (f"$not({_IN_USE})", failed(STEP)),
-            (f"$holder != '' and $not($holder_status in {_RUNNING})", _TAKE_OVER),
+            (f"$holder != '' and $not($holder_status in {RUNNING})", _TAKE_OVER),
             ("$millis() > $patience", failed(STEP), failure(STEP, behind)),
         ],
         otherwise=_WAIT,

@@ -16,6 +16,9 @@ _HOLDING: Final = (Step.GATE, Step.DEPLOY, Step.SMOKE_TEST)
 NO_SUCH_KEY: Final = "S3.NoSuchKeyException"
 # S3's errors without a class of their own: PreconditionFailed, ConditionalRequestConflict, AccessDenied, SlowDown.
 S3_ERROR: Final = "S3.S3Exception"
+NO_EXECUTION: Final = "Sfn.ExecutionDoesNotExistException"
+# Statuses of an execution that may still go on; one that was stopped and is redriven is RUNNING again.
+RUNNING: Final = "['RUNNING', 'PENDING_REDRIVE']"
 # Errors without a class of their own (ValidationException is one) carry the service's base class.
 SAGEMAKER_ERROR: Final = "SageMaker.SageMakerException"
 # What a FailureReason may say; more would only hide the Fail state's own limit of 32,768 characters.

@@ -6,7 +6,7 @@ from contract.metrics import OBJECTIVE
 from contract.names import TUNING_FILE, Channel, Prefix, Step
 from contract.search_space import tuner_ranges
 from infra.state_machine.attempts import job_states, judge_state
-from infra.state_machine.extract import RESUMABLE, RESUME_KEY
+from infra.state_machine.extract import RESUMABLE, RESUME_KEY, resume_record
 from infra.state_machine.facts import Facts
 from infra.state_machine.jobs import RETRY_AWS_SDK, algorithm, channel, inputs, output, program, resources
 from infra.state_machine.states import FAILED, SAGEMAKER_ERROR, States, expr, failure, put_object, state_name, task
@@ -32,6 +32,7 @@ def tune_states(facts: Facts, *, then: str) -> States:
         "hyperparameters": expr("$states.result.BestTrainingJob.TunedHyperParameters"),
     }
     trials = {"trials": expr(f"[$states.result.TrainingJobSummaries.{_TRIAL}]")}
+    resumable = resume_record({name: expr(f"${name}") for name in RESUMABLE})
     record = {name: expr(f"${name}") for name in ("tuning_job_name", "hyperparameters", "trials", "features_uri")}
     return {
         **job_states(
@@ -58,7 +59,7 @@ def tune_states(facts: Facts, *, then: str) -> States:
             retry=[RETRY_AWS_SDK],
         ),
         _RECORD: put_object(STEP, facts.bucket, TUNING_KEY, record, then=_RESUME),
-        _RESUME: put_object(STEP, facts.bucket, RESUME_KEY, {n: expr(f"${n}") for n in RESUMABLE}, then=then),
+        _RESUME: put_object(STEP, facts.bucket, RESUME_KEY, resumable, then=then),
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.infra.fake_aws import SUMMARY, FakeAws
 from tests.infra.machine import Execution, TaskError
-from tests.infra.running import jobs, run
+from tests.infra.running import jobs, run, start
 
 
 def test_the_same_content_addressed_source_is_prepared_once(aws: FakeAws) -> None:
@@ -85,3 +85,34 @@ def test_nothing_is_resumed_after_a_training_that_succeeded(aws: FakeAws) -> Non
     run(aws)
     assert not [key for key in aws.objects if key.startswith("resume/")]
     assert run(aws).output["resumed"] is False
+
+
+def test_what_a_running_execution_is_training_is_not_taken_up(aws: FakeAws) -> None:
+    first, steps = start(aws)
+    for left in steps:
+        if left == "Tune: write down where to resume":
+            break
+    second = run(aws)
+    assert second.output["resumed"] is False
+    assert list(steps)
+    assert (first.status, second.status) == ("SUCCEEDED", "SUCCEEDED")
+    assert (
+        len(
+            {
+                r["CheckpointConfig"]["S3Uri"]
+                for r in aws.requests["createTrainingJob"]
+                if "-train-" in r["TrainingJobName"]
+            }
+        )
+        == 2
+    )
+
+
+def test_of_two_executions_one_takes_up_what_a_third_left(aws: FakeAws) -> None:
+    _kill_training(aws)
+    running = [start(aws), start(aws)]
+    while any(execution.status == "RUNNING" for execution, _ in running):
+        for _, steps in running:
+            next(steps, None)
+    assert [execution.status for execution, _ in running] == ["SUCCEEDED", "SUCCEEDED"]
+    assert sorted(execution.output["resumed"] for execution, _ in running) == [False, True]
