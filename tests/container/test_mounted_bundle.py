@@ -68,9 +68,10 @@ def test_a_mounted_bundle_is_run_from_its_folder_or_by_its_name(
 
 
 def test_the_mounted_bundle_stays_as_it_is(container: Container, make_tar_gz: MakeTarGz) -> None:
-    (container.code / "0123abc.gz").write_bytes(make_tar_gz(BUNDLE))
+    bundle = make_tar_gz(BUNDLE)
+    (container.code / "0123abc.gz").write_bytes(bundle)
     container.run()
-    assert (container.code / "0123abc.gz").read_bytes() == make_tar_gz(BUNDLE)
+    assert (container.code / "0123abc.gz").read_bytes() == bundle
     assert (container.base / "code" / "training" / "job.py").is_file()
 
 
