@@ -101,7 +101,7 @@ def test_a_role_that_does_not_trust_sagemaker_cannot_be_given_to_a_job(cloud: Ru
 
 def test_a_jobs_lines_can_be_read_in_cloudwatch_logs(cloud: RunningCloud) -> None:
     cloud.client("s3").create_bucket(Bucket="logged")
-    role = cloud.role("logged-job", "sagemaker.amazonaws.com", allow("s3:*"))
+    role = cloud.role("logged-job", "sagemaker.amazonaws.com", allow(["s3:*", "logs:*"]))
     sagemaker, logs = cloud.client("sagemaker"), cloud.client("logs")
     sagemaker.create_training_job(**_job("logged", role, "logged"))
     sagemaker.get_waiter("training_job_completed_or_stopped").wait(
