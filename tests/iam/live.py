@@ -1,6 +1,7 @@
 """A deployed stage under examination: its executions, its trail, and what an exercise of a role came to."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,13 @@ _LONGEST_SECONDS = 400.0
 _TELEMETRY = ("logs:", "cloudwatch:PutMetricData", "xray:")
 # A rule's target is reached, or not, after everything else is over.
 _DELIVERY = "events.amazonaws.com"
+# What an endpoint keeps of its requests is written beside them, and nobody waits for it.
+_CONTAINERS = ("sagemaker.amazonaws.com",)
+_WRITTEN = "what it would have kept is lost"
+# How a refusal reads after those have worded it whom it stopped.
+_REFUSED = re.compile(r"AccessDenied|Access Denied|not authorized|Forbidden|\b403\b|answered 5\d\d|Failed to download")
+# How long an execution may take to give back what it holds, once it has failed.
+_GIVING_BACK_SECONDS = 30.0
 _DELIVERY_SECONDS = 1.5
 # Until a stopped execution has told its job.
 _STOP_SECONDS = 2.0
@@ -102,11 +110,14 @@ class Subject:
         if role.services == (_DELIVERY,):
             time.sleep(_DELIVERY_SECONDS)
             return self.judge(self.refusal(role, statement, known), "its notice is lost")
+        refused = self.refusal(role, statement, known)
+        if refused is None or described["status"] != "FAILED":
+            return self.judge(refused, "")
         cause = described.get("cause", "")
-        return self.judge(
-            self.refusal(role, statement, known),
-            f"the execution fails: {cause}" if described["status"] == "FAILED" else "",
-        )
+        if refused.action in cause or _REFUSED.search(cause):
+            return self.judge(refused, f"the execution fails: {cause}")
+        # It failed for another reason: the beginning in its middle had something missing.
+        return self.judge(refused, _WRITTEN if role.services == _CONTAINERS else "")
 
     def interrupt(
         self, role: Role, statement: Statement, definition: Mapping[str, Any], given: Mapping[str, Any], begun: str
@@ -158,16 +169,39 @@ class Subject:
         self._count += 1
         arn = self.stage.start(f"prove-{time.time_ns()}-{self._count}", **given)
         deadline = time.monotonic() + _LONGEST_SECONDS
+        failed: dict[str, Any] = {}
         try:
             while True:
                 described: dict[str, Any] = self.states.describe_execution(executionArn=arn)
                 if described["status"] != "RUNNING":
-                    return described
+                    return described | failed
+                if not failed and (cause := self._failure(arn)):
+                    failed = {"status": "FAILED", "cause": cause}
+                    deadline = time.monotonic() + _GIVING_BACK_SECONDS
                 if enough() or time.monotonic() > deadline:
                     self.states.stop_execution(executionArn=arn)
                 time.sleep(_POLL_SECONDS)
         finally:
             self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(self.definition))
+            self._tidy()
+
+    def _failure(self, arn: str) -> str:
+        """Return why an execution is going to fail, as it says itself before it gives back what it holds."""
+        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        for event in (event for page in pages for event in page["events"]):
+            assigned = event.get("stateExitedEventDetails", {}).get("assignedVariables", {})
+            if "failure" in assigned:
+                failure = json.loads(assigned["failure"])
+                return f"{failure.get('step')}: {failure.get('cause')}"
+        return ""
+
+    def _tidy(self) -> None:
+        """Delete what a stopped execution could not: endpoints beside the one of the users."""
+        sagemaker = self.stage.client("sagemaker")
+        for endpoint in sagemaker.list_endpoints()["Endpoints"]:
+            is_other = endpoint["EndpointName"] != self.stage.prefix
+            if is_other and endpoint["EndpointStatus"] in ("InService", "Failed"):
+                sagemaker.delete_endpoint(EndpointName=endpoint["EndpointName"])
 
 
 def _without_step(definition: Mapping[str, Any], step: str) -> Mapping[str, Any]:
