@@ -9,12 +9,19 @@ from botocore.exceptions import ClientError
 
 from console.cloud import Cloud
 from console.stacks import describe_stack, describe_stacks
+from contract.names import PROJECT
 
 # Of the CDK itself: one for all CDK apps of an account and region.
 TOOLKIT: Final = "CDKToolkit"
 _GONE: Final = ("404", "NoSuchBucket", "NotFoundException", "RepositoryNotFoundException")
 _EMPTY: Final = (
     "import boto3; bucket = boto3.resource('s3').Bucket('{}'); bucket.object_versions.delete(); bucket.delete()"
+)
+# A group is deleted only once it is empty.
+_DELETE_REGISTRY: Final = (
+    "for arn in $(aws sagemaker list-model-packages --model-package-group-name {0} --output text "
+    "--query ModelPackageSummaryList[].ModelPackageArn); do aws sagemaker delete-model-package "
+    "--model-package-name $arn; done; aws sagemaker delete-model-package-group --model-package-group-name {0}"
 )
 
 
@@ -92,10 +99,19 @@ def remaining(cloud: Cloud, kept: Sequence[tuple[str, str]]) -> list[Remainder]:
         for kind, name in kept
         if _exists(cloud, kind, name)
     ]
+    found += _registry(cloud, f"{PROJECT}-{cloud.stage}")
     if describe_stack(cloud, TOOLKIT) is not None:
         command = ("aws", "cloudformation", "delete-stack", "--stack-name", TOOLKIT)
         found.append(Remainder(f"stack {TOOLKIT}, which all CDK apps of this region use", shlex.join(command)))
     return found
+
+
+def _registry(cloud: Cloud, name: str) -> list[Remainder]:
+    """Return the registry of the stage's models; executions made it, so no stack holds it."""
+    groups = cloud.client("sagemaker").list_model_package_groups(NameContains=name)["ModelPackageGroupSummaryList"]
+    if name not in [group["ModelPackageGroupName"] for group in groups]:
+        return []
+    return [Remainder(f"model registry {name}", _DELETE_REGISTRY.format(name))]
 
 
 def _exists(cloud: Cloud, kind: str, name: str) -> bool:

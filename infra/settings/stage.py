@@ -71,8 +71,8 @@ class Settings:
     removal: str = checked(
         "destroy",
         OneOf(("destroy", "retain")),
-        "What happens to bucket, images and what executions made (models, their registry) when the stacks are deleted; "
-        "endpoints always go, since they cost money.",
+        "What happens to buckets, key, images and model registry when the stacks are deleted. Endpoints, their "
+        "configurations and what serves them always go: endpoints cost money, and the registry can make them again.",
     )
     jobs: Jobs = section(_JOBS)
     retry: Retry = section(_RETRY)

@@ -35,8 +35,24 @@ def _has_stacks(cloud: FakeCloud, *names: Stack) -> None:
             cloud.stub("cloudformation").add_client_error("describe_stacks", "ValidationError", _ABSENT)
 
 
-def _has_no_toolkit(cloud: FakeCloud) -> None:
+def _has_no_toolkit(cloud: FakeCloud, *registries: str) -> None:
+    _has_registries(cloud, *registries)
     cloud.stub("cloudformation").add_client_error("describe_stacks", "ValidationError", _ABSENT)
+
+
+def _has_registries(cloud: FakeCloud, *names: str) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:model-package-group/"
+    groups = [
+        {
+            "ModelPackageGroupName": name,
+            "ModelPackageGroupArn": f"{arn}{name}",
+            "ModelPackageGroupStatus": "Completed",
+            "CreationTime": START,
+        }
+        for name in names
+    ]
+    answer = {"ModelPackageGroupSummaryList": groups}
+    cloud.stub("sagemaker").add_response("list_model_package_groups", answer, {"NameContains": "pedigree-laptop"})
 
 
 def _has_nothing_of_sagemaker(cloud: FakeCloud) -> None:
@@ -125,6 +141,7 @@ def test_what_stays_is_told_with_the_command_that_deletes_it(
     cloud.stub("s3").add_response("head_bucket", {}, {"Bucket": "photos"})
     metadata = {"KeyId": "key-1", "KeyState": "Enabled"}
     cloud.stub("kms").add_response("describe_key", {"KeyMetadata": metadata}, {"KeyId": "key-1"})
+    _has_registries(cloud)
     cloud.stub("cloudformation").add_response("describe_stacks", stack(TOOLKIT), {"StackName": TOOLKIT})
     teardown.take_down(project, cloud, screen)
     said = written.getvalue()
@@ -150,6 +167,15 @@ def test_an_image_repository_stays_where_the_settings_retain_it(cloud: FakeCloud
     command = "aws ecr delete-repository --force --repository-name images"
     kept = [("AWS::ECR::Repository", "images")]
     assert remaining(cloud, kept) == [Remainder("image repository images", command)]
+
+
+def test_the_registry_of_models_stays_where_the_settings_retain_it(cloud: FakeCloud) -> None:
+    _has_no_toolkit(cloud, "pedigree-laptop", "pedigree-laptop2")
+    (registry,) = remaining(cloud, [])
+    assert registry.what == "model registry pedigree-laptop"
+    assert registry.command.endswith(
+        "aws sagemaker delete-model-package-group --model-package-group-name pedigree-laptop"
+    )
 
 
 def test_a_stage_without_stacks_keeps_nothing(cloud: FakeCloud) -> None:

@@ -14,7 +14,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 STAGE = "rollout"
 # What is appended to the code that travels with the model, and what the execution then says.
 BROKEN = {
-    "its container exits at start": ("serving/server.py", 'import sys\nsys.exit("broken on purpose")\n', "broken"),
+    "its container exits at start": (
+        "serving/server.py",
+        'import sys\nsys.exit("broken on purpose")\n',
+        "ping health check",
+    ),
     "its ping never answers": ("serving/server.py", "import time\ntime.sleep(3600)\n", "ping"),
     "it answers 500": (
         "serving/service.py",
