@@ -25,8 +25,8 @@ _CONTAINERS = ("sagemaker.amazonaws.com",)
 _WRITTEN = "what it would have kept is lost"
 # How a refusal reads after those have worded it whom it stopped.
 _REFUSED = re.compile(r"AccessDenied|Access Denied|not authorized|Forbidden|\b403\b|answered 5\d\d|Failed to download")
-# How long an execution may take to give back what it holds, once it has failed.
-_GIVING_BACK_SECONDS = 30.0
+# How long an execution may take to fail, and to give back what it holds, once something was refused.
+_GIVING_BACK_SECONDS = 45.0
 _DELIVERY_SECONDS = 1.5
 # Until a stopped execution has told its job.
 _STOP_SECONDS = 2.0
@@ -106,7 +106,7 @@ class Subject:
             refused = self.refusal(role, statement, known)
             return refused is not None and refused.action.startswith(_TELEMETRY)
 
-        described = self._execute(definition, given, is_lost)
+        described = self._execute(definition, given, is_lost, lambda: self.refusal(role, statement, known) is not None)
         if role.services == (_DELIVERY,):
             time.sleep(_DELIVERY_SECONDS)
             return self.judge(self.refusal(role, statement, known), "its notice is lost")
@@ -163,23 +163,30 @@ class Subject:
         )
 
     def _execute(
-        self, definition: Mapping[str, Any], given: Mapping[str, Any], enough: Callable[[], bool]
+        self,
+        definition: Mapping[str, Any],
+        given: Mapping[str, Any],
+        enough: Callable[[], bool],
+        refused: Callable[[], bool] = lambda: False,
     ) -> dict[str, Any]:
+        """Run an execution to its end, or until ``enough``; soon after something was refused it must have ended."""
         self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(definition))
         self._count += 1
         arn = self.stage.start(f"prove-{time.time_ns()}-{self._count}", **given)
         deadline = time.monotonic() + _LONGEST_SECONDS
-        failed: dict[str, Any] = {}
+        is_refused = False
         try:
             while True:
                 described: dict[str, Any] = self.states.describe_execution(executionArn=arn)
                 if described["status"] != "RUNNING":
-                    return described | failed
-                if not failed and (cause := self._failure(arn)):
-                    failed = {"status": "FAILED", "cause": cause}
+                    return described
+                if not is_refused and refused():
+                    is_refused = True
                     deadline = time.monotonic() + _GIVING_BACK_SECONDS
                 if enough() or time.monotonic() > deadline:
                     self.states.stop_execution(executionArn=arn)
+                    if is_refused and (cause := self._failure(arn)):
+                        return {**described, "status": "FAILED", "cause": cause}
                 time.sleep(_POLL_SECONDS)
         finally:
             self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(self.definition))
@@ -188,12 +195,13 @@ class Subject:
     def _failure(self, arn: str) -> str:
         """Return why an execution is going to fail, as it says itself before it gives back what it holds."""
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
+        found = ""
         for event in (event for page in pages for event in page["events"]):
             assigned = event.get("stateExitedEventDetails", {}).get("assignedVariables", {})
             if "failure" in assigned:
                 failure = json.loads(assigned["failure"])
-                return f"{failure.get('step')}: {failure.get('cause')}"
-        return ""
+                found = f"{failure.get('step')}: {failure.get('cause')}"
+        return found
 
     def _tidy(self) -> None:
         """Delete what a stopped execution could not: endpoints beside the one of the users."""
