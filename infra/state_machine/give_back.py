@@ -87,6 +87,7 @@ def _put_back(facts: Facts) -> States:
         states[f"{FAILED}: {call.detail}"] = off | {"Catch": [nothing, *off["Catch"]]}
     update = endpoint.update(facts, "$former", endpoint.putting_back(facts))
     limit = endpoint.deadline(facts.settings.endpoint.deadline_seconds)
+    # Told first: the laptop's Step Functions assigns one variable after the other, AWS all of them at once.
     back = _told(f"'the former model ' & $former & ' serves again at {facts.endpoint_name}'")
     stuck = _told(f"'{trouble}: the endpoint is ' & $status & ': ' & $reason")
     return states | {
@@ -107,8 +108,8 @@ def _put_back(facts: Facts) -> States:
         | {"Retry": [RETRY_AWS_SDK]},
         _IS_BACK: choice(
             [
-                ("$status = 'InService' and $serving = $former", GIVE_BACK, done | back),
-                (f"$status = 'InService' or {endpoint.BROKEN} or {endpoint.LATE}", GIVE_BACK, done | stuck),
+                ("$status = 'InService' and $serving = $former", GIVE_BACK, back | done),
+                (f"$status = 'InService' or {endpoint.BROKEN} or {endpoint.LATE}", GIVE_BACK, stuck | done),
             ],
             otherwise=_WAIT,
         ),

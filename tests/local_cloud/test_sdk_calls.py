@@ -131,3 +131,11 @@ def test_services_are_named_as_the_java_sdk_names_them(service_id: str, prefix: 
 def test_arguments_that_the_api_does_not_know_are_told() -> None:
     with pytest.raises(CallError, match="Bukket"):
         _call("s3", "getObject", {"Bukket": "b", "Key": "k"})
+
+
+def test_members_begin_with_a_capital_as_step_functions_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = _answer(monkeypatch, {"status": "RUNNING", "executionArn": "arn"})
+    arn = "arn:aws:states:us-east-1:000000000000:execution:machine:run"
+    answer = _call("sfn", "describeExecution", {"ExecutionArn": arn})
+    assert asked["arguments"] == {"executionArn": arn}
+    assert answer == {"Status": "RUNNING", "ExecutionArn": "arn"}
