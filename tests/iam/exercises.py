@@ -19,6 +19,9 @@ _IN_BACKGROUND = ("sagemaker.amazonaws.com",)
 _OF_MACHINES = ("states.amazonaws.com",)
 _CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _STACK_SECONDS = 240.0
+# How an endpoint keeps what it was asked and answered, and after which time at the latest.
+_KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
+_CAPTURE_SECONDS = 30.0
 # What an execution that is stopped has to stop, and what had started that.
 _STOPS = {
     "sagemaker:StopTrainingJob": "createTrainingJob",
@@ -55,6 +58,8 @@ class Exercises:
             background = role.services == _IN_BACKGROUND
             for definition in recording.beginnings(moment, in_background=background):
                 yield lambda definition=definition: self.subject.execute(role, statement, definition, self._given)  # type: ignore[misc]
+        if role.services == _IN_BACKGROUND and any(action in _KEEPS for action in statement.actions):
+            yield lambda: self._post_and_wait(role, statement)
         if asked:
             yield lambda: self.subject.execute(role, statement, self.subject.definition, self._fresh())
         elif role.arn in self._functions and not self._is_custom_resource(role):
@@ -118,6 +123,15 @@ class Exercises:
         body = self.subject.stage.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
         template: dict[str, Any] = body if isinstance(body, dict) else json.loads(body)
         return template
+
+    def _post_and_wait(self, role: Role, statement: Statement) -> Outcome:
+        """Send a photo to the API, and wait until the endpoint keeps what it was asked and answered."""
+        known = len(self.subject.trail.update())
+        self.subject.stage.post(draw_photo(toy_photos(seed=0)[0]))
+        deadline = time.monotonic() + _CAPTURE_SECONDS
+        while self.subject.refusal(role, statement, known) is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+        return self._judge(role, statement, known, "it is not written", "what the endpoint would have kept is lost")
 
     def _post(self, role: Role, statement: Statement) -> Outcome:
         """Send a photo to the API."""

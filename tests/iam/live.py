@@ -20,9 +20,6 @@ _LONGEST_SECONDS = 400.0
 _TELEMETRY = ("logs:", "cloudwatch:PutMetricData", "xray:")
 # A rule's target is reached, or not, after everything else is over.
 _DELIVERY = "events.amazonaws.com"
-# What an endpoint keeps of its requests is written beside them, and nobody waits for it.
-_CONTAINERS = ("sagemaker.amazonaws.com",)
-_WRITTEN = "what it would have kept is lost"
 # How a refusal reads after those have worded it whom it stopped.
 _REFUSED = re.compile(r"AccessDenied|Access Denied|not authorized|Forbidden|\b403\b|answered 5\d\d|Failed to download")
 # How long an execution may take to fail, and to give back what it holds, once something was refused.
@@ -117,7 +114,7 @@ class Subject:
         if refused.action in cause or _REFUSED.search(cause):
             return self.judge(refused, f"the execution fails: {cause}")
         # It failed for another reason: the beginning in its middle had something missing.
-        return self.judge(refused, _WRITTEN if role.services == _CONTAINERS else "")
+        return self.judge(refused, "")
 
     def interrupt(
         self, role: Role, statement: Statement, definition: Mapping[str, Any], given: Mapping[str, Any], begun: str
