@@ -151,7 +151,7 @@ class Exercises:
 
     def _remind_and_invoke(self, role: Role, statement: Statement, told: datetime | None) -> Outcome:
         """Ask the function that looks at the endpoint now and then; it has seen it, and told of it, long ago."""
-        endpoint = seeds.production_endpoint(self.subject, self.recordings[-1])
+        endpoint = seeds.production_endpoint(self.subject, self.recordings)
         sagemaker = self.subject.stage.client("sagemaker")
         memory = Memory(endpoint["EndpointConfigName"], datetime.now(UTC) - _LONG, told)
         sagemaker.add_tags(ResourceArn=endpoint["EndpointArn"], Tags=[{"Key": TAG, "Value": str(memory)}])
@@ -162,7 +162,7 @@ class Exercises:
 
     def _change_stack(self, role: Role, statement: Statement) -> Outcome:
         """Update the stack so that the custom resource has other properties."""
-        seeds.plant(self.subject, self.recordings[-1], statement.actions)
+        seeds.plant(self.subject, self.recordings, statement.actions)
         stacks, known = self.subject.stage.client("cloudformation"), len(self.subject.trail.update())
         template = self._template(role.stack)
         for resource in template["Resources"].values():
@@ -182,7 +182,7 @@ class Exercises:
         return self._judge(role, statement, known, failure, "the stack's update fails")
 
     def _delete_stack(self, role: Role, statement: Statement) -> Outcome:
-        seeds.plant(self.subject, self.recordings[-1], statement.actions)
+        seeds.plant(self.subject, self.recordings, statement.actions)
         known = len(self.subject.trail.update())
         stack = self._describe(role.stack)
         self.subject.stage.client("cloudformation").delete_stack(StackName=role.stack)

@@ -22,8 +22,8 @@ _TELEMETRY = ("logs:", "cloudwatch:PutMetricData", "xray:")
 _DELIVERY = "events.amazonaws.com"
 # How a refusal reads after those have worded it whom it stopped.
 _REFUSED = re.compile(r"AccessDenied|Access Denied|not authorized|Forbidden|\b403\b|answered 5\d\d|Failed to download")
-# How long an execution may take to fail, and to give back what it holds, once something was refused.
-_GIVING_BACK_SECONDS = 45.0
+# How long an execution that fails may take to give back what it holds.
+_GIVING_BACK_SECONDS = 4.0
 _DELIVERY_SECONDS = 1.5
 # Until a stopped execution has told its job.
 _STOP_SECONDS = 2.0
@@ -86,9 +86,11 @@ class Subject:
         )
         self._count = 0
 
-    def record(self, given: Mapping[str, Any], end_before: str = "") -> Recording:
-        """Run an execution that must succeed, to its end or to the step ``end_before``."""
-        described = self._execute(_without_step(self.definition, end_before), given, lambda: False)
+    def record(
+        self, given: Mapping[str, Any], *, end_before: str = "", definition: Mapping[str, Any] | None = None
+    ) -> Recording:
+        """Run an execution that must succeed, of another definition if that is given, or to the step ``end_before``."""
+        described = self._execute(_without_step(definition or self.definition, end_before), given, lambda: False)
         assert described["status"] == "SUCCEEDED", described
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=described["executionArn"])
         return Recording(self.definition, [event for page in pages for event in page["events"]])
@@ -103,7 +105,7 @@ class Subject:
             refused = self.refusal(role, statement, known)
             return refused is not None and refused.action.startswith(_TELEMETRY)
 
-        described = self._execute(definition, given, is_lost, lambda: self.refusal(role, statement, known) is not None)
+        described = self._execute(definition, given, is_lost, lambda: self.refusal(role, statement, known))
         if role.services == (_DELIVERY,):
             time.sleep(_DELIVERY_SECONDS)
             return self.judge(self.refusal(role, statement, known), "its notice is lost")
@@ -164,41 +166,40 @@ class Subject:
         definition: Mapping[str, Any],
         given: Mapping[str, Any],
         enough: Callable[[], bool],
-        refused: Callable[[], bool] = lambda: False,
+        refusal: Callable[[], Evaluation | None] = lambda: None,
     ) -> dict[str, Any]:
-        """Run an execution to its end, or until ``enough``; soon after something was refused it must have ended."""
+        """Run an execution to its end, until ``enough``, or until it says that it fails for what was refused."""
         self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(definition))
         self._count += 1
         arn = self.stage.start(f"prove-{time.time_ns()}-{self._count}", **given)
         deadline = time.monotonic() + _LONGEST_SECONDS
-        is_refused = False
+        cause = ""
         try:
             while True:
                 described: dict[str, Any] = self.states.describe_execution(executionArn=arn)
                 if described["status"] != "RUNNING":
                     return described
-                if not is_refused and refused():
-                    is_refused = True
-                    deadline = time.monotonic() + _GIVING_BACK_SECONDS
+                if not cause and (refused := refusal()) is not None:
+                    cause = self._failure(arn, refused.time)
+                    deadline = time.monotonic() + _GIVING_BACK_SECONDS if cause else deadline
                 if enough() or time.monotonic() > deadline:
                     self.states.stop_execution(executionArn=arn)
-                    if is_refused and (cause := self._failure(arn)):
+                    if cause:
                         return {**described, "status": "FAILED", "cause": cause}
                 time.sleep(_POLL_SECONDS)
         finally:
             self.states.update_state_machine(stateMachineArn=self.machine, definition=json.dumps(self.definition))
             self._tidy()
 
-    def _failure(self, arn: str) -> str:
+    def _failure(self, arn: str, since: float) -> str:
         """Return why an execution is going to fail, as it says itself before it gives back what it holds."""
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=arn)
-        found = ""
         for event in (event for page in pages for event in page["events"]):
             assigned = event.get("stateExitedEventDetails", {}).get("assignedVariables", {})
-            if "failure" in assigned:
+            if "failure" in assigned and event["timestamp"].timestamp() >= since:
                 failure = json.loads(assigned["failure"])
-                found = f"{failure.get('step')}: {failure.get('cause')}"
-        return found
+                return f"{failure.get('step')}: {failure.get('cause')}"
+        return ""
 
     def _tidy(self) -> None:
         """Delete what a stopped execution could not: endpoints beside the one of the users."""

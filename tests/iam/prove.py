@@ -77,6 +77,9 @@ class Proof:
         self.subject.stage.client("s3").create_bucket(Bucket=_OTHER_BUCKET)
         other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "seed": 1}
         self.exercises.recordings.append(self.subject.record({**self.given, **other}))
+        self._say("recording an execution that finds a model in production")
+        again = self.exercises.recordings[-1].begin_at("Gate")
+        self.exercises.recordings.append(self.subject.record(self.given, definition=again))
         later += self._take_away(self._statements([role for role in self.roles if role not in idle]))
         self._to_the_end(later)
         if not self.options.only:

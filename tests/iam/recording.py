@@ -50,16 +50,25 @@ class Recording:
     def __init__(self, definition: Mapping[str, Any], events: Sequence[Mapping[str, Any]]) -> None:
         """Read the history's events."""
         self.definition = definition
-        self.visits = visits(events)
+        # Without the state that an execution of another definition began with.
+        self.visits = [visit for visit in visits(events) if visit.state in definition["States"]]
         self._calls = {
             event["taskScheduledEventDetails"]["resource"].partition(".")[0]: event["taskScheduledEventDetails"]
             for event in events
             if "taskScheduledEventDetails" in event
         }
 
+    def begin_at(self, step: str) -> dict[str, Any]:
+        """Return a definition that begins with a step, under another name."""
+        return self._begin(next(visit for visit in self.visits if visit.step == step), fresh=True)
+
     def covers(self, moment: float) -> bool:
         """Whether the execution ran then; what it sets off may come a little later."""
         return self.visits[0].entered <= moment <= self.visits[-1].left + 2
+
+    def has_called(self, operation: str) -> bool:
+        """Whether the execution called an operation."""
+        return operation in self._calls
 
     def parameters(self, operation: str) -> dict[str, Any]:
         """Return what an operation was called with last.

@@ -2,31 +2,34 @@
 
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from contract.names import VARIANT
 from tests.iam.live import Subject
 from tests.iam.recording import Recording
 
+Recordings = Sequence[Recording]
+
 _SECONDS = 60.0
 _numbers = itertools.count(1)
 
 
-def plant(subject: Subject, recording: Recording, actions: tuple[str, ...]) -> None:
+def plant(subject: Subject, recordings: Recordings, actions: tuple[str, ...]) -> None:
     """Make, as the account's administrator, what the actions of a statement would take away."""
     for action in actions:
         if action in _SEEDS:
-            _SEEDS[action](subject, recording)
+            _SEEDS[action](subject, recordings)
 
 
 def _name(subject: Subject) -> str:
     return f"{subject.stage.prefix}-seed{next(_numbers)}"
 
 
-def _given(recording: Recording, operation: str, **names: str) -> dict[str, Any]:
+def _given(recordings: Recordings, operation: str, **names: str) -> dict[str, Any]:
     """Return what an operation was called with, under other names."""
-    return {**_whole(recording.parameters(operation)), **names}
+    given = next(each.parameters(operation) for each in reversed(recordings) if each.has_called(operation))
+    return {**_whole(given), **names}
 
 
 def _whole(value: Any) -> Any:
@@ -38,37 +41,37 @@ def _whole(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _execution(subject: Subject, recording: Recording) -> None:
+def _execution(subject: Subject, recordings: Recordings) -> None:
     subject.stage.start(f"seed-{time.time_ns()}", source="toy", trials=1, seed=next(_numbers) + 1000)
 
 
-def _training(subject: Subject, recording: Recording) -> None:
-    given = _given(recording, "createTrainingJob", TrainingJobName=_name(subject))
+def _training(subject: Subject, recordings: Recordings) -> None:
+    given = _given(recordings, "createTrainingJob", TrainingJobName=_name(subject))
     given.pop("CheckpointConfig", None)
     subject.stage.client("sagemaker").create_training_job(**given)
 
 
-def _tuning(subject: Subject, recording: Recording) -> None:
-    given = _given(recording, "createHyperParameterTuningJob", HyperParameterTuningJobName=_name(subject)[:32])
+def _tuning(subject: Subject, recordings: Recordings) -> None:
+    given = _given(recordings, "createHyperParameterTuningJob", HyperParameterTuningJobName=_name(subject)[:32])
     subject.stage.client("sagemaker").create_hyper_parameter_tuning_job(**given)
 
 
-def _model(subject: Subject, recording: Recording) -> str:
+def _model(subject: Subject, recordings: Recordings) -> str:
     name = _name(subject)
-    subject.stage.client("sagemaker").create_model(**_given(recording, "createModel", ModelName=name))
+    subject.stage.client("sagemaker").create_model(**_given(recordings, "createModel", ModelName=name))
     return name
 
 
-def _config(subject: Subject, recording: Recording) -> str:
-    name = _model(subject, recording)
-    given = _given(recording, "createEndpointConfig", EndpointConfigName=name)
+def _config(subject: Subject, recordings: Recordings) -> str:
+    name = _model(subject, recordings)
+    given = _given(recordings, "createEndpointConfig", EndpointConfigName=name)
     variants = [{**variant, "ModelName": name} for variant in given["ProductionVariants"]]
     subject.stage.client("sagemaker").create_endpoint_config(**{**given, "ProductionVariants": variants})
     return name
 
 
-def _endpoint(subject: Subject, recording: Recording) -> str:
-    name = _config(subject, recording)
+def _endpoint(subject: Subject, recordings: Recordings) -> str:
+    name = _config(subject, recordingss)
     _create_endpoint(subject, EndpointName=name, EndpointConfigName=name)
     return name
 
@@ -82,8 +85,8 @@ def _create_endpoint(subject: Subject, **given: Any) -> None:
         time.sleep(0.3)
 
 
-def _target(subject: Subject, recording: Recording) -> None:
-    _register(subject, _endpoint(subject, recording))
+def _target(subject: Subject, recordings: Recordings) -> None:
+    _register(subject, _endpoint(subject, recordings))
 
 
 def _register(subject: Subject, endpoint: str) -> None:
@@ -96,41 +99,41 @@ def _register(subject: Subject, endpoint: str) -> None:
     )
 
 
-def production_endpoint(subject: Subject, recording: Recording) -> dict[str, Any]:
+def production_endpoint(subject: Subject, recordings: Recordings) -> dict[str, Any]:
     """Return the description of the stage's endpoint, made anew where it is gone, and scaled in any case."""
     sagemaker = subject.stage.client("sagemaker")
     if subject.stage.prefix not in [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]:
-        given = _given(recording, "createEndpoint")
+        given = _given(recordings, "createEndpoint")
         _create_endpoint(subject, EndpointName=subject.stage.prefix, EndpointConfigName=given["EndpointConfigName"])
     _register(subject, subject.stage.prefix)
     described: dict[str, Any] = sagemaker.describe_endpoint(EndpointName=subject.stage.prefix)
     return described
 
 
-def _group(subject: Subject, recording: Recording) -> None:
+def _group(subject: Subject, recordings: Recordings) -> None:
     sagemaker = subject.stage.client("sagemaker")
     groups = sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]
     if subject.stage.prefix not in [group["ModelPackageGroupName"] for group in groups]:
         sagemaker.create_model_package_group(ModelPackageGroupName=subject.stage.prefix)
 
 
-def _package(subject: Subject, recording: Recording) -> None:
-    _group(subject, recording)
-    subject.stage.client("sagemaker").create_model_package(**_given(recording, "createModelPackage"))
+def _package(subject: Subject, recordings: Recordings) -> None:
+    _group(subject, recordings)
+    subject.stage.client("sagemaker").create_model_package(**_given(recordings, "createModelPackage"))
 
 
-def _log_group(subject: Subject, recording: Recording) -> None:
+def _log_group(subject: Subject, recordings: Recordings) -> None:
     name = f"/aws/sagemaker/Endpoints/{_name(subject)}"
     subject.stage.client("logs").create_log_group(logGroupName=name)
 
 
-def _no_shared_log_group(subject: Subject, recording: Recording) -> None:
+def _no_shared_log_group(subject: Subject, recordings: Recordings) -> None:
     logs = subject.stage.client("logs")
     for group in logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/TrainingJobs")["logGroups"]:
         logs.delete_log_group(logGroupName=group["logGroupName"])
 
 
-def _objects(subject: Subject, recording: Recording) -> None:
+def _objects(subject: Subject, recordings: Recordings) -> None:
     s3 = subject.stage.client("s3")
     for bucket in subject.buckets():
         for _ in range(2):
@@ -138,12 +141,12 @@ def _objects(subject: Subject, recording: Recording) -> None:
         s3.delete_object(Bucket=bucket, Key="seed")
 
 
-def _upload(subject: Subject, recording: Recording) -> None:
+def _upload(subject: Subject, recordings: Recordings) -> None:
     for bucket in subject.buckets():
         subject.stage.client("s3").create_multipart_upload(Bucket=bucket, Key="seed")
 
 
-_SEEDS: dict[str, Callable[[Subject, Recording], Any]] = {
+_SEEDS: dict[str, Callable[[Subject, Recordings], Any]] = {
     "states:StopExecution": _execution,
     "sagemaker:StopTrainingJob": _training,
     "sagemaker:StopHyperParameterTuningJob": _tuning,

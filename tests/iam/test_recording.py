@@ -60,3 +60,11 @@ def test_what_the_first_state_asks_for_begins_without_variables() -> None:
 
 def test_the_arguments_of_a_call_are_kept() -> None:
     assert Recording(_DEFINITION, _history()).parameters("createTrainingJob") == {"n": 1}
+
+
+def test_an_execution_that_began_in_the_middle_is_a_recording_too() -> None:
+    begun = [{**event} for event in _history()]
+    begun[0] = {**begun[0], "stateEnteredEventDetails": {"name": "Begin here", "input": "{}"}}
+    recording = Recording(_DEFINITION, begun)
+    assert [visit.state for visit in recording.visits] == ["Train", "Deploy: a", "Deploy: b"]
+    assert recording.visits[0].variables == {"run": "abc"}
