@@ -71,7 +71,7 @@ def _config(subject: Subject, recordings: Recordings) -> str:
 
 
 def _endpoint(subject: Subject, recordings: Recordings) -> str:
-    name = _config(subject, recordingss)
+    name = _config(subject, recordings)
     _create_endpoint(subject, EndpointName=name, EndpointConfigName=name)
     return name
 
