@@ -24,9 +24,10 @@ from console.screen import Screen
 from console.stacks import deployed
 from console.summary import Options
 from console.up import up as stay_up
-from contract.inference import Prediction, predictions_body
+from contract.inference import Answer
 
 _BAR: Final = 30
+_NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
 
 
 class Place(StrEnum):
@@ -191,9 +192,9 @@ def predict(
             failures += 1
             continue
         if as_json:
-            print(json.dumps({"photo": str(photo)} | predictions_body(found), ensure_ascii=False))
+            print(json.dumps({"photo": str(photo)} | found.body(), ensure_ascii=False))
         else:
-            _show_predictions(console.screen, photo, found)
+            _show_answer(console.screen, photo, found)
     if failures:
         raise typer.Exit(1)
 
@@ -305,9 +306,11 @@ def _require_running(console: Console) -> None:
         console.cloud.start()
 
 
-def _show_predictions(screen: Screen, photo: Path, predictions: list[Prediction]) -> None:
+def _show_answer(screen: Screen, photo: Path, answer: Answer) -> None:
     screen.say(str(photo), style="bold")
-    width = max(len(prediction.label) for prediction in predictions)
-    for one in predictions:
+    if answer.confident is False:
+        screen.say(f"  {_NOT_SURE}")
+    width = max(len(prediction.label) for prediction in answer.predictions)
+    for one in answer.predictions:
         bar = "█" * round(_BAR * one.probability) if screen.is_live else "#" * round(_BAR * one.probability)
         screen.say(f"  {one.label:<{width}}  {100 * one.probability:5.1f} %  {bar}".rstrip())

@@ -10,7 +10,7 @@ import httpx
 from console.cloud import Cloud
 from console.errors import ConsoleError
 from console.stacks import Deployed
-from contract.inference import MAX_PHOTO_BYTES, ErrorCode, Prediction
+from contract.inference import MAX_PHOTO_BYTES, Answer, ErrorCode
 from contract.names import API_PATH
 
 API_KEY_HEADER: Final = "x-api-key"
@@ -51,8 +51,8 @@ class Api:
         return cls(base if base.endswith(API_PATH) else base + API_PATH, key, cloud.ca_bundle())
 
 
-def predict(api: Api, photo: Path) -> list[Prediction]:
-    """Return what the model sees on a photo, most probable first.
+def predict(api: Api, photo: Path) -> Answer:
+    """Return what the model sees on a photo, and whether it is sure.
 
     Raises:
         ConsoleError: the photo cannot be read or sent, or the API refused it; says why.
@@ -81,10 +81,10 @@ def _trust(api: Api) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=api.ca_bundle)
 
 
-def _read(response: httpx.Response, photo: Path) -> list[Prediction]:
+def _read(response: httpx.Response, photo: Path) -> Answer:
     body = _json(response)
     if response.status_code == httpx.codes.OK and "predictions" in body:
-        return [Prediction(entry["label"], float(entry["probability"])) for entry in body["predictions"]]
+        return Answer.read(body)
     error = body.get("error")
     if not isinstance(error, dict) or "code" not in error:
         raise ConsoleError(f"{photo}: the API answered {response.status_code}: {response.text[:200]}")

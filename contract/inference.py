@@ -1,5 +1,6 @@
 """What a client, the Lambda, the endpoint and the console agree on about one prediction."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -71,6 +72,30 @@ class Prediction:
     probability: float
 
 
-def predictions_body(predictions: list[Prediction]) -> dict[str, Any]:
-    """Return the response body, most probable first."""
-    return {"predictions": [{"label": p.label, "probability": round(p.probability, 6)} for p in predictions]}
+@dataclass(frozen=True)
+class Answer:
+    """What the model says about one photo.
+
+    Attributes:
+        predictions: most probable first.
+        confident: false: this may be nothing that the model knows, so sure it is not; None: the model does not say.
+    """
+
+    predictions: list[Prediction]
+    confident: bool | None = None
+
+    def body(self) -> dict[str, Any]:
+        """Return the response body; ``confident`` is in it where the model says."""
+        said = [{"label": p.label, "probability": round(p.probability, 6)} for p in self.predictions]
+        return {"predictions": said} | ({} if self.confident is None else {"confident": self.confident})
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> "Answer":
+        """Read a response body.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is none.
+        """
+        predictions = [Prediction(str(one["label"]), float(one["probability"])) for one in body["predictions"]]
+        confident = body.get("confident")
+        return cls(predictions, None if confident is None else bool(confident))

@@ -14,10 +14,10 @@ from PIL import Image
 from contract.inference import (
     CONTENT_TYPES,
     TOP_K,
+    Answer,
     ErrorCode,
     InferenceError,
     Prediction,
-    predictions_body,
 )
 from serving.logs import logger
 from vision.classifier import LoadedModel, load_artifact
@@ -74,16 +74,17 @@ def input_fn(body: bytes | bytearray, content_type: str | None) -> Image.Image:
         raise InferenceError(ErrorCode.BAD_IMAGE, str(error)) from error
 
 
-def predict_fn(data: Image.Image, model: Model) -> list[Prediction]:
-    """Return the most probable labels, at most TOP_K, the most probable first."""
+def predict_fn(data: Image.Image, model: Model) -> Answer:
+    """Return the most probable labels, at most TOP_K, and whether the best is probable enough for a photo of it."""
     with model.turn:
         probabilities = model.loaded.probabilities(data)  # (classes,)
     top = torch.topk(probabilities, min(TOP_K, len(model.loaded.classes)))
     labels = model.loaded.classes.labels
-    return [Prediction(labels[i], p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    best = [Prediction(labels[i], p) for i, p in zip(top.indices.tolist(), top.values.tolist(), strict=True)]
+    return Answer(best, model.loaded.calibration.confident(probabilities))
 
 
-def output_fn(prediction: list[Prediction], accept: str | None = None) -> bytes:
+def output_fn(prediction: Answer, accept: str | None = None) -> bytes:
     """Return the response's body, always JSON: the only form there is, whatever ``accept`` asks for."""
     del accept  # RFC 9110, 12.5.1: a server may answer as if there were no Accept header
-    return json.dumps(predictions_body(prediction)).encode()
+    return json.dumps(prediction.body()).encode()

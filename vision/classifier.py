@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from contract.classes import Classes
 from contract.names import ArtifactFile
 from vision.backbones import Backbone, build_backbone
+from vision.calibration import UNCALIBRATED, Calibration
 from vision.preprocessing import Preprocessing
 from vision.torch_files import load_tensors
 
@@ -45,17 +46,18 @@ class LoadedModel:
     classes: Classes
     preprocessing: Preprocessing
     metrics: dict[str, Any]
+    calibration: Calibration = UNCALIBRATED
 
     @torch.inference_mode()
     def probabilities(self, image: Image.Image) -> Tensor:
-        """Return the probability of every class for one upright RGB photo: (classes,), summing to 1."""
+        """Return the calibrated probability of every class for one upright RGB photo: (classes,), summing to 1."""
         device = self.classifier.head.weight.device
         batch = self.preprocessing.apply(image).unsqueeze(0).to(device)  # (1, 3, crop, crop)
-        return torch.softmax(self.classifier(batch).float()[0], dim=0).cpu()
+        return self.calibration.probabilities(self.classifier(batch)[0]).cpu()
 
 
 def save_artifact(directory: Path, classifier: Classifier, classes: Classes, metrics: Mapping[str, Any]) -> None:
-    """Write the model's files (``contract.names.ArtifactFile``, except the code) into ``directory``.
+    """Write the model's files (``contract.names.ArtifactFile``, except the code) into ``directory``, uncalibrated.
 
     The weights come last, by renaming: a folder with weights is complete.
     """
@@ -66,7 +68,7 @@ def save_artifact(directory: Path, classifier: Classifier, classes: Classes, met
         "feature_dim": classifier.backbone.feature_dim,
         "classes": len(classes),
     }
-    (directory / ArtifactFile.MODEL).write_text(json.dumps(model, indent=1), encoding="utf-8")
+    _write_json(directory / ArtifactFile.MODEL, model)
     save_metrics(directory, metrics)
     classes.save(directory / ArtifactFile.CLASSES)
     classifier.backbone.preprocessing.save(directory / ArtifactFile.PREPROCESSING)
@@ -77,9 +79,19 @@ def save_artifact(directory: Path, classifier: Classifier, classes: Classes, met
 
 def save_metrics(directory: Path, metrics: Mapping[str, Any]) -> None:
     """Write metrics.json, replacing what was known before the test."""
-    partial = directory / f"{ArtifactFile.METRICS}.partial"
-    partial.write_text(json.dumps(dict(metrics), indent=1), encoding="utf-8")
-    partial.replace(directory / ArtifactFile.METRICS)
+    _write_json(directory / ArtifactFile.METRICS, dict(metrics))
+
+
+def save_calibration(directory: Path, calibration: Calibration) -> None:
+    """Write into a saved model what its validation showed: it can only be measured on what has been saved."""
+    path = directory / ArtifactFile.MODEL
+    _write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"calibration": calibration.as_dict()})
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    partial.replace(path)
 
 
 def load_artifact(directory: Path) -> LoadedModel:
@@ -94,6 +106,7 @@ def load_artifact(directory: Path) -> LoadedModel:
             raise ArtifactError(f"{directory}: artifact format {model['format']}, this code reads format {FORMAT}")
         classes = Classes.load(directory / ArtifactFile.CLASSES)
         preprocessing = Preprocessing.load(directory / ArtifactFile.PREPROCESSING)
+        calibration = Calibration.from_dict(model.get("calibration"))
         metrics: dict[str, Any] = json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8"))
         backbone = build_backbone(model["backbone"])
         classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(classes)))
@@ -103,4 +116,4 @@ def load_artifact(directory: Path) -> LoadedModel:
         raise ArtifactError(f"{directory} is no model: {error.filename} is missing") from error
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ArtifactError(f"the model in {directory} is damaged: {error}") from error
-    return LoadedModel(classifier.eval(), classes, preprocessing, metrics)
+    return LoadedModel(classifier.eval(), classes, preprocessing, metrics, calibration)

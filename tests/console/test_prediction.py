@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from console.commands import app
 from console.errors import ConsoleError
 from console.prediction import Api, content_type, predict
 from console.stacks import Deployed
-from contract.inference import ErrorCode, InferenceError, Prediction
+from contract.inference import Answer, ErrorCode, InferenceError, Prediction
 from tests.console.fakes import FakeCloud
 
 JPEG = b"\xff\xd8\xff\xe0 a photo"
@@ -63,10 +65,24 @@ def photo(tmp_path: Path) -> Path:
 
 def test_a_photo_is_posted_with_its_type_and_the_key(server: Server, photo: Path) -> None:
     server.answers(200, {"predictions": [{"label": "Boxer", "probability": 0.97}]})
-    assert predict(server.api, photo) == [Prediction("Boxer", 0.97)]
+    assert predict(server.api, photo) == Answer([Prediction("Boxer", 0.97)])
     request = server.handler.requests[0]
     assert (request["path"], request["body"]) == ("/predict", JPEG)
     assert (request["content-type"], request["x-api-key"]) == ("image/jpeg", "secret")
+
+
+def test_an_answer_that_the_model_is_not_sure_of_is_told_so_in_words(
+    server: Server, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Api, "of", lambda cloud, deployed: server.api)
+    monkeypatch.setattr("console.commands.deployed", lambda cloud: None)
+    monkeypatch.setattr("console.commands._require_running", lambda console: None)
+    said = {}
+    for confident in (True, False):
+        server.answers(200, Answer([Prediction("Boxer", 0.4)], confident).body())
+        said[confident] = CliRunner().invoke(app, ["predict", str(photo)]).output
+    assert "Not sure: this may be nothing that the model knows" in said[False]
+    assert "Not sure" not in said[True]
 
 
 @pytest.mark.parametrize("code", list(ErrorCode))

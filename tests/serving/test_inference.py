@@ -1,5 +1,6 @@
 """SageMaker's four functions, called one by one."""
 
+import dataclasses
 import io
 import json
 from collections.abc import Callable
@@ -9,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from contract.inference import ErrorCode, InferenceError, Prediction
+from contract.inference import Answer, ErrorCode, InferenceError, Prediction
 from serving.inference import Model, input_fn, model_fn, output_fn, predict_fn
+from vision.calibration import Calibration
 from vision.classifier import ArtifactError
 
 
@@ -28,7 +30,7 @@ def turned(image: Image.Image, kind: str) -> bytes:
 
 
 def test_the_prediction_is_the_five_most_probable_labels_in_order(model: Model, jpeg: bytes) -> None:
-    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model)
+    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model).predictions
     probabilities = [prediction.probability for prediction in predictions]
     assert len(predictions) == 5
     assert probabilities == sorted(probabilities, reverse=True)
@@ -41,7 +43,7 @@ def test_fewer_than_five_classes_are_all_predicted(
     make_artifact: Callable[[tuple[str, ...]], Path], jpeg: bytes
 ) -> None:
     model = model_fn(str(make_artifact(("1.Cat", "2.Dog", "3.Hen"))))
-    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model)
+    predictions = predict_fn(input_fn(jpeg, "image/jpeg"), model).predictions
     assert {prediction.label for prediction in predictions} == {"Cat", "Dog", "Hen"}
     assert sum(prediction.probability for prediction in predictions) == pytest.approx(1)
 
@@ -52,7 +54,7 @@ def test_the_probabilities_are_those_of_the_network_as_training_runs_it(model: M
     with torch.inference_mode():
         logits = loaded.classifier(torch.stack([loaded.preprocessing.apply(photo)] * 2))[0]  # (classes,)
     expected = dict(zip(loaded.classes.labels, torch.softmax(logits.float(), 0).tolist(), strict=True))
-    for prediction in predict_fn(photo, model):
+    for prediction in predict_fn(photo, model).predictions:
         assert prediction.probability == pytest.approx(expected[prediction.label], abs=1e-5)
 
 
@@ -90,10 +92,33 @@ def test_a_body_as_sagemakers_toolkits_hand_it_over_is_taken(jpeg: bytes) -> Non
 
 
 def test_the_response_is_json_with_the_contracts_shape() -> None:
-    body = output_fn([Prediction("Boxer", 0.9700001), Prediction("Pug", 0.03)], "application/json")
+    body = output_fn(Answer([Prediction("Boxer", 0.9700001), Prediction("Pug", 0.03)]), "application/json")
     assert json.loads(body) == {
         "predictions": [{"label": "Boxer", "probability": 0.97}, {"label": "Pug", "probability": 0.03}]
     }
+
+
+def calibrated(model: Model, calibration: Calibration) -> Model:
+    return Model(dataclasses.replace(model.loaded, calibration=calibration))
+
+
+def test_a_model_that_was_not_asked_to_says_nothing_of_being_sure(model: Model, jpeg: bytes) -> None:
+    assert predict_fn(input_fn(jpeg, "image/jpeg"), model).confident is None
+
+
+def test_an_answer_is_sure_from_the_models_own_threshold_on(model: Model, jpeg: bytes) -> None:
+    photo = input_fn(jpeg, "image/jpeg")
+    best = predict_fn(photo, model).predictions[0].probability
+    for threshold, sure in ((best - 1e-4, True), (best + 1e-4, False)):
+        answer = predict_fn(photo, calibrated(model, Calibration(1.0, threshold)))
+        assert json.loads(output_fn(answer))["confident"] is sure
+
+
+def test_the_temperature_changes_how_sure_an_answer_is_and_not_what_it_is(model: Model, jpeg: bytes) -> None:
+    photo = input_fn(jpeg, "image/jpeg")
+    plain, cooled = (predict_fn(photo, calibrated(model, Calibration(t))).predictions for t in (1.0, 0.1))
+    assert [one.label for one in plain] == [one.label for one in cooled]
+    assert cooled[0].probability > plain[0].probability
 
 
 def test_an_incomplete_artifact_is_named(artifact: Path, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from torch import nn
 from contract.classes import Classes
 from contract.names import ArtifactFile
 from vision.backbones import load_backbone
-from vision.classifier import ArtifactError, Classifier, load_artifact, save_artifact
+from vision.calibration import UNCALIBRATED, Calibration
+from vision.classifier import ArtifactError, Classifier, load_artifact, save_artifact, save_calibration
 
 CLASSES = Classes(("001.Boxer", "002.Pug", "003.Poodle"))
 
@@ -72,4 +74,28 @@ def test_weights_for_other_classes_are_refused(artifact: Path) -> None:
 def test_an_artifact_of_another_format_is_refused(artifact: Path) -> None:
     (artifact / ArtifactFile.MODEL).write_text('{"format": 99}')
     with pytest.raises(ArtifactError, match="format 99"):
+        load_artifact(artifact)
+
+
+def test_the_calibration_travels_with_the_model_and_shapes_its_probabilities(artifact: Path) -> None:
+    photo = Image.new("RGB", (300, 200), "brown")
+    plain = load_artifact(artifact).probabilities(photo)
+    save_calibration(artifact, Calibration(2.0, 0.75))
+    model = load_artifact(artifact)
+    assert model.calibration == Calibration(2.0, 0.75)
+    torch.testing.assert_close(model.probabilities(photo), torch.softmax(plain.log() / 2, dim=0))
+
+
+def test_an_artifact_of_before_there_was_calibration_still_loads(artifact: Path) -> None:
+    assert "calibration" not in json.loads((artifact / ArtifactFile.MODEL).read_text())
+    assert load_artifact(artifact).calibration == UNCALIBRATED
+
+
+@pytest.mark.parametrize(
+    "given", [{}, [], {"temperature": 0, "confident_from": None}, {"temperature": 1, "confident_from": 2}, "hot"]
+)
+def test_a_damaged_calibration_is_an_artifact_error(artifact: Path, given: object) -> None:
+    model = json.loads((artifact / ArtifactFile.MODEL).read_text())
+    (artifact / ArtifactFile.MODEL).write_text(json.dumps(model | {"calibration": given}))
+    with pytest.raises(ArtifactError, match="damaged"):
         load_artifact(artifact)
