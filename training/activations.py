@@ -1,18 +1,23 @@
 """Feeds the part of the backbone that is trained with what its frozen part says about augmented photos."""
 
+import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import torch
 from PIL import Image
 from torch import Tensor
 
-from training.augmentation import augmented, photo_rng
+from training.augmentation import NO_CHANGES, PixelChanges, augmented, photo_rng
 from training.environment import JobInputError, StopSignal
+from training.mixing import Mixing
 from training.photo_batches import photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader
+from training.precision import FP32, Precision
+from training.world import BatchPlan
 from vision.backbones import Backbone
+from vision.preprocessing import Preprocessing
 
 # Above this the cached activations would crowd out everything else on a laptop or a small instance.
 LARGEST_CACHE_BYTES: Final = 2 * 2**30
@@ -20,12 +25,21 @@ FORWARD_BATCH: Final = 16
 
 
 class TrainedPart:
-    """Where a backbone is cut: ``frozen`` stages run without gradients, ``trained`` ones are fine-tuned."""
+    """Where a backbone is cut: ``frozen`` stages run without gradients, ``trained`` ones are fine-tuned.
 
-    def __init__(self, backbone: Backbone, first_trained: str) -> None:
-        names = [name for name, _ in backbone.stages]
-        cut = names.index(first_trained)
+    Raises:
+        JobInputError: the backbone has no stage called ``first_trained``.
+    """
+
+    def __init__(self, backbone: Backbone, first_trained: str, precision: Precision = FP32) -> None:
+        names = [name for name, modules in backbone.stages if any(True for m in modules for _ in m.parameters())]
+        if first_trained not in names:
+            raise JobInputError(
+                f"{backbone.name} has no stage {first_trained!r} to train: one of {', '.join(names)} expected"
+            )
+        cut = [name for name, _ in backbone.stages].index(first_trained)
         self.backbone = backbone
+        self.precision = precision
         self.frozen = backbone.stages[:cut]
         self.trained = backbone.stages[cut:]
         self.parameters = [
@@ -39,40 +53,50 @@ class TrainedPart:
 
     def run_frozen(self, photos: Tensor) -> Tensor:
         """Map photos (N, 3, H, W) to the frozen part's output (N, C, h, w), without gradients."""
-        with torch.no_grad():
+        with torch.no_grad(), self.precision.autocast():
             return self.backbone.run(photos, self.frozen)
 
     def run_trained(self, activations: Tensor) -> Tensor:
-        """Map the frozen part's output (N, C, h, w) to features (N, D)."""
-        return self.backbone.run(activations, self.trained)
+        """Map the frozen part's output (N, C, h, w) to features (N, D) float32."""
+        with self.precision.autocast():
+            return self.backbone.run(activations, self.trained).float()
 
 
 @dataclass(frozen=True)
 class Activations:
-    """The frozen part's output for some photos and views, (N, C, h, w), and their labels (N,)."""
+    """The frozen part's output for some photos (N, [views,] C, h, w) and their labels (N,).
+
+    ``targets`` (N, classes) are there where photos were blended: what is learned instead of the labels.
+    """
 
     values: Tensor
     labels: Tensor
+    targets: Tensor | None = None
 
 
 class ActivationSource(Protocol):
-    """The training set, once per epoch, in batches."""
+    """The training set, once per epoch, in micro-batches."""
 
     def batches(self, epoch: int) -> Iterator[Activations]:
-        """Yield the whole training set in an order and with augmentation that depend on the seed and ``epoch`` only."""
+        """Yield this process's share of the training set, as many micro-batches as its plan says; some may be empty.
+
+        Order and augmentation depend on the seed and ``epoch`` only.
+        """
 
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """How the training set is fed."""
+    """How the training set is fed; ``views`` cached per photo, 0: fresh ones in every epoch."""
 
-    batch_size: int
+    plan: BatchPlan
     seed: int
-    views: int  # cached per photo; 0: fresh ones in every epoch
+    views: int
+    changes: PixelChanges = field(default=NO_CHANGES)
+    mixing: Mixing | None = None
 
 
 class FreshViews:
-    """Augments and runs the frozen part anew in every epoch: the right choice where a GPU outruns everything else."""
+    """Augments and runs the frozen part anew in every epoch: where a GPU outruns all else, or pixels are changed."""
 
     def __init__(
         self, part: TrainedPart, photos: tuple[LabelledPhoto, ...], reader: PhotoReader, settings: SourceSettings
@@ -81,17 +105,30 @@ class FreshViews:
 
     def batches(self, epoch: int) -> Iterator[Activations]:
         """Yield the training set."""
-        order = _order(len(self._photos), self._settings.seed, epoch).tolist()
-        shuffled = [self._photos[number] for number in order]
-        preprocessing = self._part.backbone.preprocessing
+        settings, preprocessing = self._settings, self._part.backbone.preprocessing
+        shares = settings.plan.share(_order(len(self._photos), settings.seed, epoch))
+        numbers = [number for share in shares for number in share]
 
-        def view(number: int, image: Image.Image) -> Tensor:
-            rng = photo_rng(self._settings.seed, epoch, order[number])
-            return augmented(image, preprocessing, rng).unsqueeze(0)
+        def view(position: int, image: Image.Image) -> Tensor:
+            rng = photo_rng(settings.seed, epoch, numbers[position])
+            return augmented(image, preprocessing, rng, settings.changes).unsqueeze(0)
 
-        device = self._part.device
-        for batch in photo_batches(shuffled, self._reader, view, self._settings.batch_size):
-            yield Activations(self._part.run_frozen(batch.views[:, 0].to(device)), batch.labels.to(device))
+        own = [self._photos[number] for number in numbers]
+        yielded = 0
+        for batch in photo_batches(own, self._reader, view, settings.plan.micro_batch):
+            rng = random.Random(f"{settings.seed}/{epoch}/mixing/{settings.plan.world.rank}/{yielded}")
+            yield self._activations(batch.views[:, 0], batch.labels, rng)
+            yielded += 1
+        crop = preprocessing.crop
+        for _ in range(len(shares) - yielded):  # photos that cannot be decoded leave others for the last ones
+            yield self._activations(torch.empty(0, 3, crop, crop), torch.empty(0, dtype=torch.int64), random.Random(0))
+
+    def _activations(self, photos: Tensor, labels: Tensor, rng: random.Random) -> Activations:
+        """Blend photos (N, 3, crop, crop) where that is wanted, and run the frozen part over them."""
+        photos, labels, targets = photos.to(self._part.device), labels.to(self._part.device), None
+        if self._settings.mixing is not None and len(labels):
+            photos, targets = self._settings.mixing.mixed(photos, labels, rng)
+        return Activations(self._part.run_frozen(photos), labels, targets)
 
 
 class CachedViews:
@@ -104,29 +141,47 @@ class CachedViews:
         """Yield the training set."""
         photos, views = self._cache.values.shape[:2]
         view = (torch.arange(photos) + epoch) % views
-        for chosen in torch.split(_order(photos, self._settings.seed, epoch), self._settings.batch_size):
+        for share in self._settings.plan.share(_order(photos, self._settings.seed, epoch)):
+            chosen = torch.tensor(share, dtype=torch.int64)
             values = self._cache.values[chosen, view[chosen]].float()
             yield Activations(values.to(self._device), self._cache.labels[chosen].to(self._device))
 
 
-def _order(photos: int, seed: int, epoch: int) -> Tensor:
-    return torch.randperm(photos, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch))
+def _order(photos: int, seed: int, epoch: int) -> list[int]:
+    order: list[int] = torch.randperm(
+        photos, generator=torch.Generator().manual_seed(seed * 1_000_003 + epoch)
+    ).tolist()
+    return order
 
 
 def run_frozen_over(
-    part: TrainedPart, photos: tuple[LabelledPhoto, ...], reader: PhotoReader, views: int, seed: int, stop: StopSignal
+    part: TrainedPart,
+    photos: tuple[LabelledPhoto, ...],
+    reader: PhotoReader,
+    settings: SourceSettings,
+    stop: StopSignal,
+    preprocessing: Preprocessing | None = None,
 ) -> Activations:
     """Return the frozen part's output (N, views, C, h, w) float16 on the CPU: view 0 is what serving would see.
+
+    Args:
+        part: the backbone, cut.
+        photos: what to look at.
+        reader: decodes them.
+        settings: views and seed.
+        stop: asked between two batches.
+        preprocessing: where not the backbone's own.
 
     Raises:
         JobInputError: not one of the photos can be decoded.
     """
-    preprocessing = part.backbone.preprocessing
+    spec = preprocessing or part.backbone.preprocessing
+    views = settings.views
 
     def transform(number: int, image: Image.Image) -> Tensor:
-        rng = photo_rng(seed, 0, number)
-        more = [augmented(image, preprocessing, rng) for _ in range(views - 1)]
-        return torch.stack([preprocessing.apply(image), *more])
+        rng = photo_rng(settings.seed, 0, number)
+        more = [augmented(image, spec, rng) for _ in range(views - 1)]
+        return torch.stack([spec.apply(image), *more])
 
     values, labels = [], []
     for batch in photo_batches(photos, reader, transform, max(1, FORWARD_BATCH // views)):

@@ -11,7 +11,7 @@ import torch
 from training.progress import say
 from vision.torch_files import load_tensors
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 # The newest may be damaged by what ended the job; the one before it then serves.
 KEPT: Final = 2
 

@@ -55,13 +55,21 @@ class StopSignal:
         signal.signal(signal.SIGTERM, self._receive)
         return self
 
-    def check(self) -> None:
+    @property
+    def received(self) -> bool:
+        """Whether SIGTERM has arrived."""
+        return self._received
+
+    def check(self, elsewhere: bool = False) -> None:
         """Return if all is well.
+
+        Args:
+            elsewhere: whether SIGTERM has arrived at another process of the same training.
 
         Raises:
             Interrupted: SIGTERM has arrived; the process then exits with 143.
         """
-        if self._received:
+        if self._received or elsewhere:
             print("stopped as asked by SIGTERM", flush=True)
             raise Interrupted(SIGTERM_EXIT)
 

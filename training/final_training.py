@@ -1,7 +1,6 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import torch
@@ -9,6 +8,7 @@ import torch
 from contract.names import OutputFile
 from training.activations import (
     LARGEST_CACHE_BYTES,
+    Activations,
     ActivationSource,
     CachedViews,
     FreshViews,
@@ -16,20 +16,24 @@ from training.activations import (
     TrainedPart,
     run_frozen_over,
 )
+from training.augmentation import PixelChanges
 from training.checkpoints import Checkpoints
-from training.debugging import Debugger, open_debugger
+from training.debugging import NO_DEBUGGER, Debugger, open_debugger
 from training.environment import JobInputError, StopSignal
 from training.fine_tuning import BACKBONE_LR, FIRST_TRAINED, FineTuner, FineTuning, Tools
 from training.head_fitting import HeadFit, fit_head, steps_per_epoch
 from training.history import Epoch
 from training.job_inputs import Folders, Inputs, Settings, open_inputs
+from training.mixing import Mixing
 from training.model_output import leave_model
+from training.precision import choose_precision
 from training.progress import Progress, say
+from training.trained_network import most_at_once
+from training.world import ALONE, BatchPlan, World, plan_batches
 from vision.backbones import Backbone, load_backbone
 from vision.classifier import Classifier
+from vision.preprocessing import Preprocessing
 
-# The tuned batch size belongs to the head on cached features; photos through a backbone need another.
-FINE_TUNE_BATCH: Final = 32
 # Measured on the toy set (docs/decisions): one or two are worse, more are no better.
 CACHED_VIEWS: Final = 3
 # The head has been fitted already: it follows the backbone, at a multiple of its learning rate.
@@ -40,50 +44,57 @@ SAVES: Final = 40
 
 @dataclass(frozen=True)
 class _Run:
-    """What watches the run."""
+    """What watches the run, and the processes that it is spread over."""
 
     debugger: Debugger
     stop: StopSignal
     progress: Progress
+    world: World
 
     def epoch(self, row: Epoch) -> None:
-        """Report an epoch; stop after it if asked to."""
+        """Report an epoch; stop after it if asked to. Several processes stop between two steps, together."""
         self.progress.epoch(row)
-        self.stop.check()
+        if self.world.size == 1:
+            self.stop.check()
 
 
-def train_model(folders: Folders, settings: Settings, stop: StopSignal) -> dict[str, Any]:
-    """Train, leave artifact and output, and return metrics.json.
+def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: World = ALONE) -> dict[str, Any] | None:
+    """Train, leave artifact and output, and return metrics.json; None in a process that is not the chief.
 
     Raises:
         JobInputError: an input cannot be used or does not belong to the others.
         Interrupted: SIGTERM came; the checkpoints hold what was finished.
     """
     inputs = open_inputs(folders)
-    backbone = _backbone(inputs, settings)
-    backbone_lr = settings.backbone_lr or BACKBONE_LR[backbone.name]
-    debugger = open_debugger(folders.output / OutputFile.TENSORS, _save_interval(inputs, settings))
-    run = _Run(debugger, stop, Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs))
+    backbone = _backbone(inputs, settings, world)
+    settings = _settled(settings, backbone)
+    interval = _save_interval(inputs, settings)
+    debugger = open_debugger(folders.output / OutputFile.TENSORS, interval) if world.is_chief else NO_DEBUGGER
+    run = _Run(debugger, stop, Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs), world)
     try:
         fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, debugger)
         history = list(fit.history)
-        fit.head.to(next(backbone.parameters()).device)
+        fit.head.to(world.device)
         if settings.fine_tune_epochs > 0:
-            history += _fine_tune(inputs, fit, backbone, backbone_lr, folders, settings, run)
+            history += _FineTune(inputs, settings, run).run(fit, backbone, folders)
     finally:
         debugger.close()
     stop.check()
+    if not world.is_chief:
+        return None
+    backbone.preprocessing = _tested_with(backbone, settings)
     classifier = Classifier(backbone, fit.head.folded()).cpu().eval()
     made_by = {
         "hyperparameters": settings.hyperparameters.as_dict(),
         "fine_tune_epochs": settings.fine_tune_epochs,
-        "backbone_lr": backbone_lr,
+        **settings.recipe.as_dict(),
+        "processes": world.size,
         "seed": settings.seed,
     }
     return leave_model(inputs, classifier, history, folders, made_by)
 
 
-def _backbone(inputs: Inputs, settings: Settings) -> Backbone:
+def _backbone(inputs: Inputs, settings: Settings, world: World) -> Backbone:
     """Return the backbone that the features come from, with the same weights."""
     spec = inputs.features.spec
     loaded = load_backbone(spec.backbone, settings.weights_uri, spec.weights, spec.seed)
@@ -92,67 +103,144 @@ def _backbone(inputs: Inputs, settings: Settings) -> Backbone:
             f"the weights from {loaded.origin} are not those that the features were made with ({spec.weights_origin}); "
             "run extract_features.py again"
         )
-    return loaded.backbone.to(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    return loaded.backbone.to(world.device)
+
+
+def _settled(settings: Settings, backbone: Backbone) -> Settings:
+    """Return the settings with the backbone's and the tuning's own choices in place of what was left open."""
+    recipe = settings.recipe
+    return replace(
+        settings,
+        recipe=replace(
+            recipe,
+            first_trained=recipe.first_trained or FIRST_TRAINED[backbone.name],
+            backbone_lr=recipe.backbone_lr or BACKBONE_LR[backbone.name],
+            fine_tune_batch=recipe.fine_tune_batch or settings.hyperparameters.batch_size,
+        ),
+    )
 
 
 def _save_interval(inputs: Inputs, settings: Settings) -> int:
     photos = len(inputs.features.train.labels)
     probe = steps_per_epoch(photos, settings.hyperparameters.batch_size) * settings.hyperparameters.epochs
-    return max(1, (probe + settings.fine_tune_epochs * math.ceil(photos / FINE_TUNE_BATCH)) // SAVES)
+    fine_tuning = settings.fine_tune_epochs * BatchPlan(settings.recipe.fine_tune_batch, 1).steps(photos)
+    return max(1, (probe + fine_tuning) // SAVES)
 
 
-def _fine_tune(
-    inputs: Inputs,
-    fit: HeadFit,
-    backbone: Backbone,
-    backbone_lr: float,
-    folders: Folders,
-    settings: Settings,
-    run: _Run,
-) -> list[Epoch]:
-    """Fine-tune backbone and head in place, to their best epoch, and return the epochs."""
-    splits = inputs.photos.splits
-    part = TrainedPart(backbone, FIRST_TRAINED[backbone.name])
-    chosen = SourceSettings(FINE_TUNE_BATCH, settings.seed, _views(inputs, part, settings))
-    tuning = FineTuning(settings.fine_tune_epochs, backbone_lr, backbone_lr * HEAD_LR_FACTOR, FINE_TUNE_BATCH)
-    checkpoints = Checkpoints(folders.checkpoints, _identity(inputs, settings, tuning, chosen))
-    source = _source(inputs, part, chosen, run.stop)
-    valid = run_frozen_over(part, splits["valid"], inputs.reader, 1, settings.seed, run.stop)
-    steps = math.ceil(len(splits["train"]) / FINE_TUNE_BATCH)
-    tools = Tools(checkpoints, run.debugger, run.stop, run.epoch)
-    return FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
+def _tested_with(backbone: Backbone, settings: Settings) -> Preprocessing:
+    """Return the preprocessing of validation, test and serving: the same part of a photo at its own resolution."""
+    own, crop = backbone.preprocessing, settings.recipe.test_resolution
+    return own if crop is None else replace(own, crop=crop, resize=round(own.resize * crop / own.crop))
 
 
-def _views(inputs: Inputs, part: TrainedPart, settings: Settings) -> int:
-    """Return how many views to cache per photo: none on a GPU, or where they would not fit."""
-    if settings.fine_tune_views is not None:
-        return settings.fine_tune_views
-    crop = part.backbone.preprocessing.crop
-    one = part.run_frozen(torch.zeros(1, 3, crop, crop, device=part.device)).numel() * torch.float16.itemsize
-    fits = CACHED_VIEWS * len(inputs.photos.splits["train"]) * one <= LARGEST_CACHE_BYTES
-    return min(CACHED_VIEWS, settings.fine_tune_epochs) if part.device.type == "cpu" and fits else 0
+@dataclass(frozen=True)
+class _FineTune:
+    """Fine-tunes backbone and head in place, to their best epoch."""
 
+    inputs: Inputs
+    settings: Settings
+    watch: _Run
 
-def _source(inputs: Inputs, part: TrainedPart, chosen: SourceSettings, stop: StopSignal) -> ActivationSource:
-    photos = inputs.photos.splits["train"]
-    if chosen.views == 0:
-        return FreshViews(part, photos, inputs.reader, chosen)
-    say(f"running the frozen part of {part.backbone.name} over {chosen.views} views of {len(photos):,} photos")
-    cache = run_frozen_over(part, photos, inputs.reader, chosen.views, chosen.seed, stop)
-    return CachedViews(cache, chosen, part.device)
+    def run(self, fit: HeadFit, backbone: Backbone, folders: Folders) -> list[Epoch]:
+        """Return the epochs."""
+        recipe, stop, world = self.settings.recipe, self.watch.stop, self.watch.world
+        precision = choose_precision(recipe.precision, world.device)
+        slower = "" if precision.native else ", which this machine emulates: slower than fp32"
+        say(f"fine-tuning from {recipe.first_trained} on in {str(precision.dtype).removeprefix('torch.')}{slower}")
+        assert recipe.first_trained is not None
+        part = TrainedPart(backbone, recipe.first_trained, precision)
+        plan = self._plan(part, fit)
+        chosen = self._source_settings(part, plan)
+        tuning = self._tuning(plan)
+        checkpoints = Checkpoints(folders.checkpoints, self._identity(plan, chosen))
+        source = self._source(part, chosen)
+        photos = self.inputs.photos.splits["valid"]
+        # Each process validates its share; where there are fewer photos than processes, each validates all.
+        own = photos[world.rank :: world.size] if len(photos) >= world.size else photos
+        one_view = replace(chosen, views=1)
+        valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, _tested_with(backbone, self.settings))
+        steps = plan.steps(len(self.inputs.photos.splits["train"]))
+        tools = Tools(checkpoints, self.watch.debugger, stop, self.watch.epoch)
+        history = FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
+        left_out = world.gather(self.inputs.reader.left_out)
+        if world.size > 1 and left_out:
+            say(f"left out in one of the {world.size} processes: {', '.join(left_out)}")
+        return history
 
+    def _plan(self, part: TrainedPart, fit: HeadFit) -> BatchPlan:
+        batch = self.settings.recipe.fine_tune_batch
+        plan = plan_batches(batch, most_at_once(part, fit.head), self.watch.world)
+        if plan.accumulated > 1 or plan.world.size > 1:
+            say(
+                f"{plan.batch} photos per step: {plan.micro_batch} at once, {plan.accumulated} times, "
+                f"in {plan.world.size} process{'es' if plan.world.size > 1 else ''}"
+            )
+        return plan
 
-def _identity(inputs: Inputs, settings: Settings, tuning: FineTuning, chosen: SourceSettings) -> dict[str, Any]:
-    """Return all that must be the same for a checkpoint to be continued from."""
-    spec = inputs.features.spec
-    return {
-        "fingerprint": spec.fingerprint,
-        "classes": list(spec.classes),
-        "weights_digest": spec.weights_digest,
-        "features": [spec.views, spec.seed],
-        "hyperparameters": settings.hyperparameters.as_dict(),
-        "fine_tuning": [tuning.epochs, tuning.backbone_lr, tuning.head_lr, tuning.batch_size],
-        "first_trained": FIRST_TRAINED[spec.backbone],
-        "views": chosen.views,
-        "seed": settings.seed,
-    }
+    def _source_settings(self, part: TrainedPart, plan: BatchPlan) -> SourceSettings:
+        recipe = self.settings.recipe
+        classes = len(self.inputs.photos.classes)
+        mixing = Mixing(recipe.mixup, recipe.cutmix, classes) if recipe.mixup or recipe.cutmix else None
+        changes = PixelChanges(recipe.randaugment, recipe.random_erasing)
+        return SourceSettings(plan, self.settings.seed, self._views(part), changes, mixing)
+
+    def _views(self, part: TrainedPart) -> int:
+        """Return how many views to cache per photo: none on a GPU, where they would not fit, or pixels change."""
+        settings = self.settings
+        if pixels := settings.recipe.pixel_augmentations:
+            say(
+                f"no cached activations: {', '.join(pixels)} change pixels, so the frozen part runs over every photo "
+                "again in every epoch"
+            )
+            return 0
+        if settings.fine_tune_views is not None:
+            return settings.fine_tune_views
+        crop = part.backbone.preprocessing.crop
+        one = part.run_frozen(torch.zeros(1, 3, crop, crop, device=part.device)).numel() * torch.float16.itemsize
+        fits = CACHED_VIEWS * len(self.inputs.photos.splits["train"]) * one <= LARGEST_CACHE_BYTES
+        return min(CACHED_VIEWS, settings.fine_tune_epochs) if part.device.type == "cpu" and fits else 0
+
+    def _source(self, part: TrainedPart, chosen: SourceSettings) -> ActivationSource:
+        """Return the training set; where it is cached, every process caches all, for each may meet every photo."""
+        photos, reader = self.inputs.photos.splits["train"], self.inputs.reader
+        if chosen.views == 0:
+            return FreshViews(part, photos, reader, chosen)
+        say(f"running the frozen part of {part.backbone.name} over {chosen.views} views of {len(photos):,} photos")
+        cache: Activations = run_frozen_over(part, photos, reader, chosen, self.watch.stop)
+        return CachedViews(cache, chosen, part.device)
+
+    def _tuning(self, plan: BatchPlan) -> FineTuning:
+        recipe = self.settings.recipe
+        assert recipe.backbone_lr is not None
+        return FineTuning(
+            self.settings.fine_tune_epochs,
+            recipe.backbone_lr,
+            recipe.backbone_lr * HEAD_LR_FACTOR,
+            plan,
+            recipe.optimizer,
+            recipe.label_smoothing,
+            recipe.ema,
+            self._class_weights() if recipe.class_balance else None,
+        )
+
+    def _class_weights(self) -> tuple[float, ...]:
+        """Return what a photo of each class counts so that all classes count the same; 1 on average over the photos."""
+        labels = torch.tensor([photo.label for photo in self.inputs.photos.splits["train"]])
+        counts = torch.bincount(labels, minlength=len(self.inputs.photos.classes))
+        return tuple((len(labels) / (len(counts) * counts.clamp_min(1))).tolist())
+
+    def _identity(self, plan: BatchPlan, chosen: SourceSettings) -> dict[str, Any]:
+        """Return all that must be the same for a checkpoint to be continued from."""
+        spec = self.inputs.features.spec
+        return {
+            "fingerprint": spec.fingerprint,
+            "classes": list(spec.classes),
+            "weights_digest": spec.weights_digest,
+            "features": [spec.views, spec.seed],
+            "hyperparameters": self.settings.hyperparameters.as_dict(),
+            "epochs": self.settings.fine_tune_epochs,
+            "recipe": self.settings.recipe.as_dict(),
+            "batch": plan.batch,  # not its parts: another machine may go on with other ones
+            "views": chosen.views,
+            "seed": self.settings.seed,
+        }

@@ -1,14 +1,16 @@
 """Fine-tuning: the last stages of the backbone and the head, together, starting from the fitted head."""
 
-import copy
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from training.activations import Activations, ActivationSource, TrainedPart
 from training.checkpoints import Checkpoints
@@ -16,26 +18,38 @@ from training.debugging import Debugger
 from training.environment import StopSignal
 from training.history import Epoch
 from training.progress import say
-from training.scores import RunningScore, Score, score
+from training.scores import Score
+from training.trained_network import Average, TrainedNetwork
+from training.world import BatchPlan
 from vision.heads import Head
 
 # The first stage that is trained, and the learning rate of the backbone. ResNet50: the best reported result on the
 # 133 dog breeds. EfficientNet-Lite0: measured (docs/decisions); one stage earlier costs 3.5 times the time for nothing.
 FIRST_TRAINED: Final = {"resnet50": "layer4", "efficientnet_lite0": "blocks.6"}
 BACKBONE_LR: Final = {"resnet50": 7.4e-5, "efficientnet_lite0": 2e-4}
+# Adam moves every weight by about its learning rate; SGD by that times the gradient, which is far below 1 here.
+SGD_LR_FACTOR: Final = 50.0
 WARM_UP: Final = 0.1
 WEIGHT_DECAY: Final = 0.01
+MOMENTUM: Final = 0.9
 EVALUATION_BATCH: Final = 64
 
 
 @dataclass(frozen=True)
 class FineTuning:
-    """The settings of one fine-tuning; learning rates are the peaks of the schedule."""
+    """The settings of one fine-tuning; learning rates are the peaks of the schedule.
+
+    ``class_weights`` say what a photo of each class counts in the loss; None: all the same.
+    """
 
     epochs: int
     backbone_lr: float
     head_lr: float
-    batch_size: int
+    plan: BatchPlan
+    optimizer: str = "adamw"
+    label_smoothing: float = 0.0
+    ema: float = 0.0
+    class_weights: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,22 +70,27 @@ class _Best:
 
 
 class FineTuner:
-    """Trains the trained part and the head and keeps the best epoch; epoch 0 is the fitted head, nothing fine-tuned."""
+    """Trains the trained part and the head and keeps the best epoch; epoch 0 is the fitted head, nothing fine-tuned.
+
+    One step is one batch of the plan, whatever fits into memory and however many processes share it: every process
+    adds up the gradients of its photos' losses, and their sum is divided by the weight of all photos of the batch.
+    """
 
     def __init__(
         self, part: TrainedPart, head: Head, source: ActivationSource, valid: Activations, settings: FineTuning
     ) -> None:
-        self._part, self._head, self._source, self._valid, self._settings = part, head, source, valid, settings
-        self._trainable = nn.ModuleList([*(module for _, modules in part.trained for module in modules), head])
-        self._trainable.requires_grad_(True)
-        self._criterion = nn.CrossEntropyLoss()
-        self._optimizer = torch.optim.AdamW(
-            [
-                {"params": part.parameters, "peak": settings.backbone_lr},
-                {"params": list(head.parameters()), "peak": settings.head_lr},
-            ],
-            weight_decay=WEIGHT_DECAY,
-        )
+        self._source, self._valid, self._settings = source, valid, settings
+        self._device, self._world = part.device, settings.plan.world
+        self._network = TrainedNetwork(part, head)
+        self._network.requires_grad_(True)
+        self._shared = self._world.average_gradients_of(self._network)
+        weights = settings.class_weights
+        self._class_weights = None if weights is None else torch.tensor(weights, device=part.device)
+        self._criterion = nn.CrossEntropyLoss(self._class_weights, label_smoothing=settings.label_smoothing)
+        self._optimizer = _optimizer(part, head, settings)
+        self._scaler = part.precision.scaler()
+        self._average = Average(self._network, settings.ema)
+        self._weight = 0.0  # of the photos whose gradients are in the step so far
 
     def run(self, tools: Tools, steps_per_epoch: int, epochs_before: int) -> list[Epoch]:
         """Fine-tune, continuing from the newest checkpoint if there is one; leaves the best state in the modules.
@@ -84,7 +103,7 @@ class FineTuner:
         Raises:
             Interrupted: SIGTERM came; the last whole epoch is in the checkpoints.
         """
-        tools.debugger.watch(self._head, self._criterion)
+        tools.debugger.watch(self._network.head, self._criterion)
         history: list[Epoch] = []
         found = tools.checkpoints.load_latest()
         if found is None:
@@ -95,70 +114,158 @@ class FineTuner:
         for epoch in range(len(history) + 1, self._settings.epochs + 1):
             start = time.perf_counter()
             train = self._train(epoch, steps_per_epoch, tools)
-            valid = self._validate(tools.debugger)
+            with self._average.in_place():
+                valid = self._validate(tools.debugger)
+                if valid.better_than(best.score):
+                    best = _Best(valid, epoch, self._state())
             seconds = time.perf_counter() - start
             row = Epoch(
                 epochs_before + epoch, "fine-tune", train.loss, train.accuracy, valid.loss, valid.accuracy, seconds
             )
             history.append(row)
-            if valid.better_than(best.score):
-                best = _Best(valid, epoch, self._state())
-            tools.checkpoints.save(epoch, self._checkpoint(history, best))
+            if self._world.is_chief:
+                tools.checkpoints.save(epoch, self._checkpoint(history, best))
             tools.on_epoch(row)
-        self._trainable.load_state_dict(best.state)
+        self._network.load_state_dict(best.state)
         kept = f"fine-tuning epoch {best.epoch}" if best.epoch else "the fitted head, which fine-tuning did not improve"
         say(f"kept {kept}: validation accuracy {best.score.accuracy:.1%}, loss {best.score.loss:.3f}")
         return history
 
     def _train(self, epoch: int, steps_per_epoch: int, tools: Tools) -> Score:
         """Train one epoch. Every batch norm stays in eval mode: small sets would spoil its ImageNet statistics."""
-        running = RunningScore()
+        plan, seen = self._settings.plan, _nothing_seen(self._device)
         tools.debugger.training()
-        for number, batch in enumerate(self._source.batches(epoch)):
-            tools.stop.check()
-            progress = ((epoch - 1) * steps_per_epoch + number) / (self._settings.epochs * steps_per_epoch)
-            for group in self._optimizer.param_groups:
-                group["lr"] = group["peak"] * _schedule(progress)
-            logits = self._head(self._part.run_trained(batch.values))
-            loss = self._criterion(logits, batch.labels)
-            self._optimizer.zero_grad()
-            loss.backward()
-            self._optimizer.step()
-            running.add(logits.detach(), batch.labels, float(loss.detach()))
-        return running.mean()
+        for position, batch in enumerate(self._source.batches(epoch)):
+            number, within = divmod(position, plan.accumulated)
+            last = within == plan.accumulated - 1
+            if within == 0:
+                self._begin_step(((epoch - 1) * steps_per_epoch + number) / (self._settings.epochs * steps_per_epoch))
+            if last or len(batch.labels):
+                seen += self._accumulate(batch, last)
+            if last:
+                self._end_step(tools.stop)
+        return _score(self._world.sum(seen))
 
+    def _begin_step(self, progress: float) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["peak"] * _schedule(progress)
+        self._optimizer.zero_grad()
+        self._weight = 0.0
+
+    def _accumulate(self, batch: Activations, last: bool) -> Tensor:
+        """Add a micro-batch's gradients to the step's, and those of the other processes to its last one's."""
+        with self._alone_until(last):
+            logits = self._shared(batch.values)
+            loss, weight = self._weighed(logits, batch)
+            # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
+            scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
+            torch.autograd.backward(scaled)
+        self._weight += weight
+        return _seen(logits.detach(), batch.labels)
+
+    def _end_step(self, stop: StopSignal) -> None:
+        weight, asked_to_stop = self._world.sum_of(self._weight, float(stop.received), device=self._device)
+        # All processes stop at the same step, or one would wait for the others for ever.
+        stop.check(elsewhere=asked_to_stop > 0)
+        if weight == 0:  # not one photo of the batch could be decoded
+            return
+        self._scaler.unscale_(self._optimizer)
+        # DistributedDataParallel has divided by the number of processes.
+        self._scale_gradients(self._settings.plan.batch * self._world.size / weight)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._average.update()
+
+    def _weighed(self, logits: Tensor, batch: Activations) -> tuple[Tensor, float]:
+        """Return the mean loss of a micro-batch and the weight that it is the mean over."""
+        if not len(batch.labels):
+            return logits.sum(), 0.0  # nothing, but the other processes wait for its gradients
+        target = batch.labels if batch.targets is None else batch.targets
+        if self._class_weights is None or batch.targets is not None:
+            counted = float(len(batch.labels))
+        else:
+            counted = float(self._class_weights[batch.labels].sum())
+        loss: Tensor = self._criterion(logits, target)
+        return loss, counted
+
+    def _alone_until(self, last: bool) -> AbstractContextManager[None]:
+        """Return a context in which gradients are added up without asking the other processes, but for the last."""
+        shared = self._shared
+        if last or not isinstance(shared, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        alone: AbstractContextManager[None] = shared.no_sync()
+        return alone
+
+    def _scale_gradients(self, factor: float) -> None:
+        if factor == 1:
+            return
+        gradients = [parameter.grad for parameter in self._network.parameters() if parameter.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+
+    @torch.no_grad()
     def _validate(self, debugger: Debugger) -> Score:
         debugger.evaluating()
-        device = self._part.device
-        labels = self._valid.labels.to(device)
-        with torch.no_grad():
-            features = [
-                self._part.run_trained(values.to(device).float())
-                for values in torch.split(self._valid.values[:, 0], EVALUATION_BATCH)
-            ]
-            logits: Tensor = self._head(torch.cat(features))
-            self._criterion(logits, labels)  # seen by the debugger
-        return score(logits, labels)
+        labels = self._valid.labels.to(self._device)
+        features = [
+            self._network.part.run_trained(values.to(self._device).float())
+            for values in torch.split(self._valid.values[:, 0], EVALUATION_BATCH)
+        ]
+        logits: Tensor = self._network.head(torch.cat(features))
+        self._criterion(logits, labels)  # seen by the debugger
+        return _score(self._world.sum(_seen(logits, labels)))
 
     def _state(self) -> dict[str, Any]:
-        return copy.deepcopy(self._trainable.state_dict())
+        return deepcopy(self._network.state_dict())
 
     def _checkpoint(self, history: Sequence[Epoch], best: _Best) -> dict[str, Any]:
-        """Return all that changes; order and augmentation follow from seed and epoch, so no RNG is in it."""
+        """Return all that changes; order and augmentation follow from seed and epoch, and nothing else draws lots."""
         return {
-            "trainable": self._trainable.state_dict(),
+            "network": self._network.state_dict(),
             "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "average": self._average.state_dict(),
             "best": {"state": best.state, "epoch": best.epoch, **asdict(best.score)},
             "history": [asdict(row) for row in history],
         }
 
     def _restore(self, epoch: int, state: dict[str, Any]) -> tuple[list[Epoch], _Best]:
-        self._trainable.load_state_dict(state["trainable"])
+        self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._average.load_state_dict(state["average"])
         history = [Epoch(**row) for row in state["history"]]
         assert len(history) == epoch
         best = state["best"]
         return history, _Best(Score(best["loss"], best["accuracy"]), best["epoch"], best["state"])
+
+
+def _optimizer(part: TrainedPart, head: Head, settings: FineTuning) -> torch.optim.Optimizer:
+    groups = [
+        {"params": part.parameters, "peak": settings.backbone_lr},
+        {"params": list(head.parameters()), "peak": settings.head_lr},
+    ]
+    fused = part.device.type == "cuda"
+    if settings.optimizer == "sgd":
+        for group in groups:
+            group["peak"] *= SGD_LR_FACTOR  # type: ignore[operator]  # a number
+        return torch.optim.SGD(groups, momentum=MOMENTUM, nesterov=True, weight_decay=WEIGHT_DECAY / SGD_LR_FACTOR)
+    return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=fused)
+
+
+def _nothing_seen(device: torch.device) -> Tensor:
+    return torch.zeros(3, dtype=torch.float64, device=device)
+
+
+def _seen(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return (summed plain cross-entropy, right answers, photos): the same measure as in validation."""
+    loss = functional.cross_entropy(logits, labels, reduction="sum").double()
+    right = (logits.argmax(dim=1) == labels).sum().double() if len(labels) else torch.zeros_like(loss)
+    return torch.stack([loss, right, torch.full_like(loss, len(labels))])
+
+
+def _score(seen: Tensor) -> Score:
+    loss, right, photos = seen.tolist()
+    return Score(loss / max(photos, 1), right / max(photos, 1))
 
 
 def _schedule(progress: float) -> float:

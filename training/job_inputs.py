@@ -1,8 +1,9 @@
 """What the final training works on: its folders, its settings, and inputs that belong together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract.recipe import Recipe
 from contract.search_space import Hyperparameters
 from training.environment import JobInputError
 from training.features import Features, load_features
@@ -27,7 +28,7 @@ class Settings:
 
     hyperparameters: Hyperparameters
     fine_tune_epochs: int
-    backbone_lr: float | None = None
+    recipe: Recipe = field(default_factory=Recipe)
     fine_tune_views: int | None = None
     weights_uri: str | None = None
     seed: int = 0

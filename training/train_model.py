@@ -5,11 +5,14 @@ python training/train_model.py --prepared build/prepared --features build/featur
 """
 
 import argparse
+import io
 import logging
 import os
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 
+from contract import recipe
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
 from contract.search_space import Hyperparameters, add_arguments
@@ -24,6 +27,7 @@ from training.environment import (
 from training.final_training import train_model
 from training.job_inputs import Folders, Settings
 from training.progress import say
+from training.world import World, join_world
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -47,9 +51,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=int,
         help="epochs of fine-tuning after the head is fitted; 0: none (default: as many as --epochs)",
     )
-    parser.add_argument(
-        "--backbone-lr", type=float, help="learning rate of the backbone while fine-tuning (default: by backbone)"
-    )
+    recipe.add_arguments(parser)
     parser.add_argument(
         "--fine-tune-views",
         type=int,
@@ -64,8 +66,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--fine-tune-epochs {options.fine_tune_epochs}: 0 or more expected")
     if options.fine_tune_views is not None and options.fine_tune_views < 0:
         parser.error(f"--fine-tune-views {options.fine_tune_views}: 0 or more expected")
-    if options.backbone_lr is not None and not options.backbone_lr > 0:
-        parser.error(f"--backbone-lr {options.backbone_lr}: a number above 0 expected")
+    try:
+        options.recipe = recipe.recipe_of(options)
+    except ValueError as error:
+        parser.error(f"--{error}")
+    if options.fine_tune_views and options.recipe.pixel_augmentations:
+        changed = ", ".join(options.recipe.pixel_augmentations)
+        parser.error(f"--fine-tune-views {options.fine_tune_views}: 0 expected, for {changed} cannot be cached")
     if options.checkpoint_dir is None:
         in_container = "SM_MODEL_DIR" in os.environ
         options.checkpoint_dir = container_folder("checkpoints") if in_container else options.output_dir / "checkpoints"
@@ -88,19 +95,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     settings = Settings(
         Hyperparameters(options.lr, options.batch_size, options.epochs),
         options.fine_tune_epochs,
-        options.backbone_lr,
+        options.recipe,
         options.fine_tune_views,
         options.weights_uri,
         options.seed,
     )
-    try:
-        metrics = train_model(folders, settings, StopSignal().listen())
-    except Interrupted:
-        say(f"the next run continues from the last checkpoint in {options.checkpoint_dir}, if there is one")
-        raise
-    say(FINAL_VALID_LOSS.line(metrics["valid_loss"]))
-    say(FINAL_VALID_ACCURACY.line(metrics["valid_accuracy"]))
-    say(FINAL_TEST_ACCURACY.line(metrics["test_accuracy"]))
+    with join_world() as world, _heard(world):
+        try:
+            metrics = train_model(folders, settings, StopSignal().listen(), world)
+        except Interrupted:
+            say(f"the next run continues from the last checkpoint in {options.checkpoint_dir}, if there is one")
+            raise
+        if metrics is not None:
+            say(FINAL_VALID_LOSS.line(metrics["valid_loss"]))
+            say(FINAL_VALID_ACCURACY.line(metrics["valid_accuracy"]))
+            say(FINAL_TEST_ACCURACY.line(metrics["test_accuracy"]))
+
+
+def _heard(world: World) -> AbstractContextManager[object]:
+    """Return a context in which only the chief's standard output is heard: each metric is to be logged once."""
+    return nullcontext() if world.is_chief else redirect_stdout(io.StringIO())
 
 
 if __name__ == "__main__":

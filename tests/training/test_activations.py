@@ -13,6 +13,7 @@ from training.activations import (
 )
 from training.environment import Interrupted, StopSignal
 from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+from training.world import BatchPlan
 from vision.backbones import load_backbone
 
 CPU = torch.device("cpu")
@@ -41,7 +42,7 @@ def test_only_the_trained_part_has_parameters_to_train(part: TrainedPart) -> Non
 
 def test_cached_epochs_show_every_photo_once_and_all_views_in_turn() -> None:
     values = torch.arange(10 * 3).view(10, 3, 1, 1, 1)  # photo * 3 + view
-    source = CachedViews(Activations(values.half(), torch.arange(10)), SourceSettings(4, 0, 3), CPU)
+    source = CachedViews(Activations(values.half(), torch.arange(10)), SourceSettings(BatchPlan(4, 1), 0, 3), CPU)
     views = []
     for epoch in (1, 2, 3):
         batches = list(source.batches(epoch))
@@ -55,13 +56,17 @@ def test_cached_epochs_show_every_photo_once_and_all_views_in_turn() -> None:
 
 
 def test_an_epoch_is_the_same_again_after_a_restart_and_unlike_the_next() -> None:
-    source = CachedViews(Activations(torch.zeros(20, 1, 1, 1, 1), torch.arange(20)), SourceSettings(20, 0, 1), CPU)
+    source = CachedViews(
+        Activations(torch.zeros(20, 1, 1, 1, 1), torch.arange(20)), SourceSettings(BatchPlan(20, 1), 0, 1), CPU
+    )
     one, again, other = (next(source.batches(epoch)).labels.tolist() for epoch in (1, 1, 2))
     assert one == again != other
 
 
 def test_fresh_views_augment_anew_in_every_epoch(part: TrainedPart, photos: PhotoSet) -> None:
-    source = FreshViews(part, photos.splits["valid"], PhotoReader(photos.directory), SourceSettings(4, 0, 0))
+    source = FreshViews(
+        part, photos.splits["valid"], PhotoReader(photos.directory), SourceSettings(BatchPlan(4, 1), 0, 0)
+    )
     one, again, other = (list(source.batches(epoch)) for epoch in (1, 1, 2))
     assert [len(batch.labels) for batch in one] == [4, 2]
     assert all(torch.equal(a.values, b.values) for a, b in zip(one, again, strict=True))
@@ -70,7 +75,7 @@ def test_fresh_views_augment_anew_in_every_epoch(part: TrainedPart, photos: Phot
 
 def test_the_first_cached_view_is_what_serving_would_see(part: TrainedPart, photos: PhotoSet) -> None:
     reader = PhotoReader(photos.directory)
-    cache = run_frozen_over(part, photos.splits["valid"], reader, 2, 0, StopSignal())
+    cache = run_frozen_over(part, photos.splits["valid"], reader, SourceSettings(BatchPlan(4, 1), 0, 2), StopSignal())
     assert cache.values.shape[:2] == (6, 2)
     image = reader.read(photos.splits["valid"][0])
     assert image is not None
@@ -79,7 +84,7 @@ def test_the_first_cached_view_is_what_serving_would_see(part: TrainedPart, phot
 
 
 def test_a_stop_is_answered_while_the_frozen_part_runs(part: TrainedPart, photos: PhotoSet) -> None:
-    stop = StopSignal()
+    stop, one_view = StopSignal(), SourceSettings(BatchPlan(4, 1), 0, 1)
     stop._received = True
     with pytest.raises(Interrupted):
-        run_frozen_over(part, photos.splits["valid"], PhotoReader(photos.directory), 1, 0, stop)
+        run_frozen_over(part, photos.splits["valid"], PhotoReader(photos.directory), one_view, stop)

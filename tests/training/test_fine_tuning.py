@@ -10,6 +10,7 @@ from training.debugging import NO_DEBUGGER
 from training.environment import Interrupted, StopSignal
 from training.fine_tuning import FineTuner, FineTuning, Tools, _schedule
 from training.history import Epoch
+from training.world import BatchPlan
 from vision.backbones import load_backbone
 from vision.heads import Head
 
@@ -26,8 +27,9 @@ class Workshop:
         labels = torch.arange(PHOTOS) % CLASSES
         values = torch.randn(PHOTOS, 1, 320, 2, 2, generator=generator) + labels.view(-1, 1, 1, 1, 1)
         data = Activations(values.half(), labels)
-        source = CachedViews(data, SourceSettings(8, 0, 1), torch.device("cpu"))
-        self.tuner = FineTuner(self.part, self.head, source, data, FineTuning(epochs, backbone_lr, 1e-2, 8))
+        plan = BatchPlan(8, 1)
+        source = CachedViews(data, SourceSettings(plan, 0, 1), torch.device("cpu"))
+        self.tuner = FineTuner(self.part, self.head, source, data, FineTuning(epochs, backbone_lr, 1e-2, plan))
         self.stop = StopSignal()
         self.rows: list[Epoch] = []
         self.checkpoints = Checkpoints(checkpoints, {"test": 1}, lambda line: None)
