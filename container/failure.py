@@ -13,6 +13,8 @@ MAX_FAILURE: Final = 1024
 _MAX_MESSAGE_LINES: Final = 10
 _TRACEBACK: Final = "Traceback (most recent call last):"
 _UNRAISABLE: Final = "Exception ignored in"
+# torchrun tells of its processes' failures in its own log lines and traceback, after theirs and without their reason.
+_TORCHRUN = re.compile(r"[WEI]\d{4} .*torch/distributed/elastic/.*")
 _EXCEPTION = re.compile(r"(?:[A-Za-z_<]\w*>?\.)*(?P<message>[A-Za-z_]\w*(?::.*)?)")
 
 
@@ -43,7 +45,7 @@ def error_message(stderr: str) -> str:
     An exception's module is left out: ``training.photos.PhotosError: ...`` reads ``PhotosError: ...``.
     Tracebacks below "Exception ignored in" are noise of the interpreter's end and never the cause.
     """
-    lines = stderr.splitlines()
+    lines = _before_torchrun(stderr.splitlines())
     starts = [
         number
         for number, line in enumerate(lines)
@@ -52,7 +54,7 @@ def error_message(stderr: str) -> str:
     message = _exception_lines(lines[starts[-1] + 1 :]) if starts else []
     if 0 < len(message) <= _MAX_MESSAGE_LINES:
         return "\n".join(message).strip()
-    return _last_line(stderr)
+    return _last_line("\n".join(lines))
 
 
 def write_failure(path: Path, reason: str) -> None:
@@ -86,6 +88,12 @@ def _signal_name(number: int) -> str:
         return f"{signal.Signals(number).name} (signal {number})"
     except ValueError:
         return f"signal {number}"  # real-time signals have no names
+
+
+def _before_torchrun(lines: list[str]) -> list[str]:
+    """Return what the script's own processes wrote; where that is nothing, the first that torchrun says of them."""
+    first = next((number for number, line in enumerate(lines) if _TORCHRUN.fullmatch(line)), len(lines))
+    return lines[:first] if any(map(str.strip, lines[:first])) else lines[: first + 1]
 
 
 def _last_line(text: str) -> str:

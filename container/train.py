@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-from pathlib import Path
 
 from container.bundle import find_program, open_bundle, unpack
 from container.environment import (
@@ -15,6 +14,7 @@ from container.environment import (
 )
 from container.errors import LaunchError
 from container.failure import write_failure
+from container.processes import how_to_start
 from container.script import SignalForwarder, run_script
 
 
@@ -50,8 +50,8 @@ def launch(layout: Layout, signals: SignalForwarder) -> int:
     entry_point = find_program(layout.code, program)
     for directory in (layout.model, layout.output_data):
         directory.mkdir(parents=True, exist_ok=True)
-    command: list[str | Path] = [sys.executable, entry_point, *script_arguments(job)]
-    outcome = run_script(command, layout.code, script_environment(layout, job), signals)
+    start = how_to_start(job, entry_point, script_environment(layout, job))
+    outcome = run_script([*start.command, *script_arguments(job)], layout.code, start.environment, signals)
     if outcome.exit_code != 0:
         write_failure(layout.failure, outcome.reason(program))
     return outcome.exit_code

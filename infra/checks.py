@@ -68,6 +68,23 @@ class Fraction:
 
 
 @dataclass(frozen=True)
+class Above:
+    """A number in (low, high]."""
+
+    low: float
+    high: float
+
+    @property
+    def allowed(self) -> str:
+        """What is accepted."""
+        return f"a number above {self.low}, at most {self.high}"
+
+    def accepts(self, value: object) -> bool:
+        """Return whether ``value`` is one; JSON's true and false are none."""
+        return isinstance(value, int | float) and not isinstance(value, bool) and self.low < value <= self.high
+
+
+@dataclass(frozen=True)
 class Flag:
     """True or false."""
 

@@ -11,6 +11,7 @@ from infra.settings.endpoint import Endpoint
 from infra.settings.jobs import Jobs, Retry, Tuning
 from infra.settings.surroundings import Api, Network, Reaper, Watch
 from infra.settings.texts import PLAIN
+from infra.settings.training import Training
 
 # Random characters that make a run's names unique: 36 bits, so that two of a stage's first 10,000 runs clash with a
 # chance of 1 in 1,400, and are then refused.
@@ -29,6 +30,7 @@ _BUCKET: Final = Text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket name")
 _JOBS: Final = Jobs()
 _RETRY: Final = Retry()
 _TUNING: Final = Tuning()
+_TRAINING: Final = Training()
 _ENDPOINT: Final = Endpoint()
 _GATE: Final = Gate()
 _DEFAULTS: Final = Defaults()
@@ -77,6 +79,7 @@ class Settings:
     jobs: Jobs = section(_JOBS)
     retry: Retry = section(_RETRY)
     tuning: Tuning = section(_TUNING)
+    training: Training = section(_TRAINING)
     gate: Gate = section(_GATE)
     defaults: Defaults = section(_DEFAULTS)
     endpoint: Endpoint = section(_ENDPOINT)

@@ -41,7 +41,9 @@ def train_states(facts: Facts, *, then: str) -> States:
 
 
 def _request(facts: Facts) -> dict[str, Any]:
-    fixed = program(facts, "train_model.py") | weights(facts)
+    recipe = facts.settings.training.recipe.as_strings()
+    # The toolkit's word for: one process per GPU, where there are several.
+    fixed = program(facts, "train_model.py") | weights(facts) | recipe | {"sagemaker_torch_distributed_enabled": "true"}
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [
         channel(Channel.PREPARED, "$prepared_uri"),

@@ -262,3 +262,20 @@ def test_a_request_without_a_program_is_refused(job: JobFolder) -> None:
     job.write("pass", sagemaker_program="")
     assert job.run().returncode == 1
     assert job.failure.startswith("hyperparameter 'sagemaker_program' is missing")
+
+
+def test_a_job_that_asks_for_it_is_one_process_per_gpu(job: JobFolder, tmp_path: Path) -> None:
+    driver = tmp_path / "bin" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\necho GPU 0\necho GPU 1\n")
+    driver.chmod(0o755)
+    job.write(
+        "import os, sys\nopen(f'rank-{os.environ[\"RANK\"]}-of-{os.environ[\"WORLD_SIZE\"]}', 'w').close()\n"
+        "if os.environ['RANK'] == '1':\n    raise ValueError('the second one failed')\n",
+        sagemaker_torch_distributed_enabled="true",
+    )
+    with job.start(PATH=f"{driver.parent}{os.pathsep}{os.environ['PATH']}") as process:
+        process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert {path.name for path in (job.base / "code").glob("rank-*")} == {"rank-0-of-2", "rank-1-of-2"}
+    assert job.failure.startswith("ValueError: the second one failed")
