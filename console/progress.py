@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from contract.metrics import OBJECTIVE, Reading
+from contract.metrics import Reading
 from contract.names import Step
 
 
@@ -108,10 +108,9 @@ class Progress:
 
     @property
     def best_trial(self) -> Trial | None:
-        """The trial with the best objective so far."""
+        """The trial with the best validation accuracy so far."""
         known = [(trial.objective, trial) for trial in self.trials if trial.objective is not None]
-        sign = 1 if OBJECTIVE.goal == "Maximize" else -1
-        return max(known, key=lambda pair: sign * pair[0])[1] if known else None
+        return max(known, key=lambda pair: pair[0])[1] if known else None
 
 
 def epochs_of(readings: list[tuple[datetime, Reading]]) -> tuple[Epoch, ...]:

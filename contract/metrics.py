@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 Goal = Literal["Maximize", "Minimize"]
@@ -34,13 +35,28 @@ TRAIN_ACCURACY: Final = Metric("train:accuracy", "Maximize")
 VALID_LOSS: Final = Metric("valid:loss", "Minimize")
 VALID_ACCURACY: Final = Metric("valid:accuracy", "Maximize")
 # Of the model that the job keeps (its best epoch). SageMaker's "final" value is the last one printed, so the per-epoch
-# metrics above cannot serve as the objective. A trial prints the objective after every epoch, as that of its best epoch
-# so far: the tuner can stop it early, and whatever was printed last is true. All else here is printed once, at the end.
+# metrics above cannot serve as the objective. A trial prints loss and accuracy after every epoch, as those of its best
+# epoch so far: the tuner can stop it early, and whatever was printed last is true. The training prints them at its end.
 FINAL_VALID_LOSS: Final = Metric("final:valid_loss", "Minimize")
 FINAL_VALID_ACCURACY: Final = Metric("final:valid_accuracy", "Maximize")
 FINAL_TEST_ACCURACY: Final = Metric("final:test_accuracy", "Maximize")
 
-OBJECTIVE: Final = FINAL_VALID_ACCURACY
+
+class Objective(StrEnum):
+    """By what trials, and the epochs of one trial, are compared: a true mean over the whole validation set.
+
+    Equal accuracies, which small sets have often, are told apart by the loss.
+    """
+
+    ACCURACY = "accuracy"
+    LOSS = "loss"
+
+    @property
+    def metric(self) -> Metric:
+        """The metric that the tuner looks at."""
+        return FINAL_VALID_ACCURACY if self is Objective.ACCURACY else FINAL_VALID_LOSS
+
+
 ALL: Final = (
     TRAIN_LOSS,
     TRAIN_ACCURACY,

@@ -3,7 +3,7 @@
 import argparse
 import math
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -32,10 +32,10 @@ class Continuous:
             raise ValueError(f"{self.name}={text}: a number from {self.low} to {self.high} expected")
         return value
 
-    def sample(self, rng: random.Random) -> float:
-        """Draw a value, uniform in its logarithm."""
-        drawn = math.exp(rng.uniform(math.log(self.low), math.log(self.high)))
-        return min(max(drawn, self.low), self.high)
+    def at(self, share: float) -> float:
+        """Return the value below which ``share`` (0 to 1) of the range's logarithm lies."""
+        value = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+        return min(max(value, self.low), self.high)
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ class Integer:
             raise ValueError(f"{self.name}={text}: a whole number from {self.low} to {self.high} expected")
         return value
 
-    def sample(self, rng: random.Random) -> int:
-        """Draw a value, uniform."""
-        return rng.randint(self.low, self.high)
+    def at(self, share: float) -> int:
+        """Return the value below which ``share`` (0 to 1) of the whole numbers in the range lie."""
+        return min(self.low + int(share * (self.high - self.low + 1)), self.high)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,9 @@ class Categorical:
             raise ValueError(f"{self.name}={text}: one of {', '.join(map(str, self.choices))} expected")
         return value
 
-    def sample(self, rng: random.Random) -> int:
-        """Draw a choice, uniform."""
-        return rng.choice(self.choices)
+    def at(self, share: float) -> int:
+        """Return the choice at ``share`` (0 to 1) of the list."""
+        return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
 
 
 Hyperparameter = Continuous | Integer | Categorical
@@ -136,10 +136,33 @@ def parse_hyperparameters(strings: Mapping[str, str]) -> Hyperparameters:
     return Hyperparameters(**values)
 
 
-def sample_hyperparameters(rng: random.Random) -> Hyperparameters:
-    """Draw one point of the search space."""
-    values: dict[str, Any] = {p.name.replace("-", "_"): p.sample(rng) for p in SEARCH_SPACE}
+def _point(shares: Sequence[float]) -> Hyperparameters:
+    values: dict[str, Any] = {
+        parameter.name.replace("-", "_"): parameter.at(share)
+        for parameter, share in zip(SEARCH_SPACE, shares, strict=True)
+    }
     return Hyperparameters(**values)
+
+
+def sample_hyperparameters(rng: random.Random) -> Hyperparameters:
+    """Draw one point of the search space, each hyperparameter uniform (real numbers: in their logarithm)."""
+    return _point([rng.random() for _ in SEARCH_SPACE])
+
+
+def spread_hyperparameters(trials: int, seed: int) -> list[Hyperparameters]:
+    """Return points that lie as far apart as so few can: a Latin hypercube.
+
+    Every hyperparameter's range is cut into as many slices as there are trials, and each slice is used once, so that
+    four trials try four learning rates an equal ratio apart and every batch size. The same arguments give the same
+    points on every machine.
+    """
+    rng = random.Random(seed)
+    columns = []
+    for _ in SEARCH_SPACE:
+        slices = list(range(trials))
+        rng.shuffle(slices)
+        columns.append([(one + rng.random()) / trials for one in slices])
+    return [_point(shares) for shares in zip(*columns, strict=True)]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

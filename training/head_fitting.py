@@ -3,16 +3,17 @@
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from contract.metrics import Objective
 from contract.search_space import Hyperparameters
 from training.debugging import NO_DEBUGGER, Debugger
-from training.features import Features
+from training.features import Features, SplitFeatures
 from training.history import Epoch
 from training.scores import Score, score
 from vision.heads import Head
@@ -20,6 +21,9 @@ from vision.heads import Head
 MOMENTUM: Final = 0.9
 # A batch of more than a quarter of the set would leave too few steps to learn anything in 5 epochs.
 FEWEST_STEPS: Final = 4
+# Rows gathered and standardised at a time: 2 MB of 2,048 features, which stay in the cache until they have been used.
+# Measured against the whole epoch at once: 0.22 instead of 0.55 s of CPU for ten epochs of 6,680 photos.
+_ROWS: Final = 256
 
 
 @dataclass(frozen=True)
@@ -41,35 +45,47 @@ def _batch_size(photos: int, batch_size: int) -> int:
     return min(batch_size, math.ceil(photos / FEWEST_STEPS))
 
 
+def is_better(score: Score, than: Score, objective: Objective) -> bool:
+    """Return whether a score is the better one by the objective; equal accuracies are told apart by the loss."""
+    if objective is Objective.ACCURACY or not (math.isfinite(score.loss) and math.isfinite(than.loss)):
+        return score.better_than(than)
+    return (-score.loss, score.accuracy) > (-than.loss, than.accuracy)
+
+
 def fit_head(
     features: Features,
     hyperparameters: Hyperparameters,
     seed: int,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     debugger: Debugger = NO_DEBUGGER,
+    objective: Objective = Objective.ACCURACY,
 ) -> HeadFit:
     """Fit a linear head by SGD with Nesterov momentum and a cosine schedule, and keep its best epoch.
 
     It runs on the CPU on every machine, so that the tuning's small instance and the training's GPU find the same head.
     Measured against AdamW over the whole search space (docs/decisions): SGD's accuracy is at least as high in every
-    corner of it.
+    corner of it. The training scores are those of the batches as they were trained on; the validation scores are true
+    means at the end of the epoch.
 
     Args:
         features: of the training and the validation set.
         hyperparameters: learning rate, batch size, epochs.
         seed: of the order of the photos and the choice of views.
         on_epoch: called after every epoch; what it raises ends the fit.
-        debugger: sees losses, weights and gradients.
+        debugger: sees losses, weights and gradients; for it the gradients are computed by autograd, to the same
+            numbers but for rounding.
+        objective: by what the best epoch is chosen.
     """
-    inputs = features.train.features.float()  # (N, K, D)
-    labels = features.train.labels  # (N,)
+    train, labels = features.train, features.valid.labels
     valid = features.valid.features[:, 0].float()  # (M, D)
     head = Head(features.spec.feature_dim, len(features.spec.classes))
-    head.standardise_on(inputs.flatten(0, 1))
+    head.standardise_on(train.features.flatten(0, 1))
     criterion = nn.CrossEntropyLoss()
     debugger.watch(head, criterion)
-    steps = steps_per_epoch(len(labels), hyperparameters.batch_size) * hyperparameters.epochs
-    optimizer = _NesterovSgd(head, hyperparameters.lr, steps)
+    batch_size = _batch_size(len(train.labels), hyperparameters.batch_size)
+    steps = steps_per_epoch(len(train.labels), batch_size) * hyperparameters.epochs
+    optimizer = _NesterovSgd(head.linear, hyperparameters.lr, steps)
+    gradients: _Gradients = _ClosedForm(head) if debugger is NO_DEBUGGER else _Autograd(head, criterion)
     generator = torch.Generator().manual_seed(seed)
 
     history: list[Epoch] = []
@@ -77,56 +93,122 @@ def fit_head(
     for epoch in range(1, hyperparameters.epochs + 1):
         start = time.perf_counter()
         debugger.training()
-        for batch, batch_labels in _batches(inputs, labels, hyperparameters.batch_size, generator):
-            head.zero_grad()
-            criterion(head(batch), batch_labels).backward()
-            optimizer.step()
+        train_score = _train_epoch(train, batch_size, generator, gradients, optimizer)
         debugger.evaluating()
         with torch.no_grad():
-            valid_logits = head(valid)
-            criterion(valid_logits, features.valid.labels)  # seen by the debugger
-        # forward(), not a call: the debugger need not see the training set twice.
-        train_score = score(head.forward(inputs[:, 0]), labels)
-        valid_score = score(valid_logits, features.valid.labels)
+            valid_logits = head(valid)  # (M, classes)
+            criterion(valid_logits, labels)  # seen by the debugger
+        valid_score = score(valid_logits, labels)
         history.append(_row(epoch, train_score, valid_score, time.perf_counter() - start))
-        if valid_score.better_than(best[2]):
+        if is_better(valid_score, best[2], objective):
             best = (copy.deepcopy(head.state_dict()), epoch, valid_score)
         on_epoch(history[-1])
     head.load_state_dict(best[0])
     return HeadFit(head, best[1], best[2], history)
 
 
-class _NesterovSgd:
-    """torch.optim.SGD with Nesterov momentum and CosineAnnealingLR, without torch.optim.
+class _Gradients(Protocol):
+    """Computes the gradients of the mean cross-entropy over one batch."""
 
-    Making an optimizer of torch.optim imports its compiler: 1.9 s of CPU, as much as all the rest of a trial.
+    def prepare(self, rows: Tensor) -> Tensor:
+        """Return rows (R, D) as ``compute`` wants them."""
+
+    def compute(self, rows: Tensor, labels: Tensor) -> Tensor:
+        """Leave the gradients in the linear layer's ``grad`` and return the logits (B, classes)."""
+
+
+class _ClosedForm:
+    """Softmax minus one-hot: 15 to 20 % less CPU time than autograd at every batch size, since steps are so small."""
+
+    def __init__(self, head: Head) -> None:
+        self._linear = head.linear
+        self._scale = 1 / head.std  # (D,)
+        self._shift = -head.mean / head.std  # (D,)
+        for parameter in head.linear.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        return torch.addcmul(self._shift, rows, self._scale)  # (R, D)
+
+    @torch.no_grad()
+    def compute(self, rows: Tensor, labels: Tensor) -> Tensor:
+        weight, bias = self._linear.weight, self._linear.bias
+        assert weight.grad is not None
+        assert bias.grad is not None
+        logits = torch.addmm(bias, rows, weight.t())  # (B, classes)
+        error = torch.softmax(logits, dim=1)  # (B, classes)
+        error.scatter_add_(1, labels.unsqueeze(1), error.new_full((len(labels), 1), -1.0))
+        error /= len(labels)
+        torch.mm(error.t(), rows, out=weight.grad)  # (classes, D)
+        torch.sum(error, dim=0, out=bias.grad)  # (classes,)
+        return logits
+
+
+class _Autograd:
+    """Through the modules, whose hooks the debugger needs."""
+
+    def __init__(self, head: Head, criterion: nn.Module) -> None:
+        self._head, self._criterion = head, criterion
+
+    def prepare(self, rows: Tensor) -> Tensor:
+        return rows
+
+    def compute(self, rows: Tensor, labels: Tensor) -> Tensor:
+        self._head.zero_grad()
+        logits: Tensor = self._head(rows)  # (B, classes)
+        self._criterion(logits, labels).backward()
+        return logits.detach()
+
+
+class _NesterovSgd:
+    """torch.optim.SGD with Nesterov momentum and CosineAnnealingLR: its fused kernel, without torch.optim.
+
+    Making an optimizer of torch.optim imports torch's compiler: 1.9 s of CPU, as much as all the rest of a trial.
     """
 
-    def __init__(self, head: nn.Module, lr: float, steps: int) -> None:
-        self._parameters = list(head.parameters())
+    def __init__(self, layer: nn.Module, lr: float, steps: int) -> None:
+        self._parameters: list[Tensor] = list(layer.parameters())
         self._velocities = [torch.zeros_like(parameter) for parameter in self._parameters]
         self._lr, self._steps, self._done = lr, steps, 0
 
     @torch.no_grad()
     def step(self) -> None:
         """Move the parameters along their gradients."""
-        lr = self._lr * 0.5 * (1 + math.cos(math.pi * self._done / self._steps))
+        gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
+        torch._fused_sgd_(
+            self._parameters,
+            gradients,
+            self._velocities,
+            lr=self._lr * 0.5 * (1 + math.cos(math.pi * self._done / self._steps)),
+            momentum=MOMENTUM,
+            nesterov=True,
+            weight_decay=0.0,
+            dampening=0.0,
+            maximize=False,
+            is_first_step=False,  # the velocities are there, and 0
+        )
         self._done += 1
-        for parameter, velocity in zip(self._parameters, self._velocities, strict=True):
-            assert parameter.grad is not None
-            velocity.mul_(MOMENTUM).add_(parameter.grad)
-            parameter.sub_(lr * (parameter.grad + MOMENTUM * velocity))
 
 
-def _batches(
-    inputs: Tensor, labels: Tensor, batch_size: int, generator: torch.Generator
-) -> "list[tuple[Tensor, Tensor]]":
-    photos, views = inputs.shape[:2]
-    order = torch.randperm(photos, generator=generator)
-    view = torch.randint(views, (photos,), generator=generator)
-    return [
-        (inputs[chosen, view[chosen]], labels[chosen]) for chosen in torch.split(order, _batch_size(photos, batch_size))
-    ]
+def _train_epoch(
+    train: SplitFeatures, batch_size: int, generator: torch.Generator, gradients: _Gradients, optimizer: _NesterovSgd
+) -> Score:
+    """Take one pass over the training set in a new order, one of each photo's views drawn for it."""
+    photos, views = train.features.shape[:2]
+    order = torch.randperm(photos, generator=generator)  # (N,)
+    view = torch.randint(views, (photos,), generator=generator)  # (N,)
+    labels = train.labels[order]  # (N,)
+
+    def batches() -> Iterator[Tensor]:
+        for chosen in torch.split(order, batch_size * max(1, _ROWS // batch_size)):
+            rows = gradients.prepare(train.features[chosen, view[chosen]].float())  # (R, D)
+            yield from torch.split(rows, batch_size)
+
+    logits = []
+    for rows, batch_labels in zip(batches(), torch.split(labels, batch_size), strict=True):
+        logits.append(gradients.compute(rows, batch_labels))
+        optimizer.step()
+    return score(torch.cat(logits), labels)
 
 
 def _row(epoch: int, train: Score, valid: Score, seconds: float) -> Epoch:

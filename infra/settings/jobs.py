@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from infra.checks import Flag, SettingsError, WholeNumber, checked, section, verify
+from contract.metrics import Objective
+from infra.checks import Flag, OneOf, SettingsError, WholeNumber, checked, section, verify
 from infra.settings.texts import INSTANCE_TYPE, is_gpu
 
 _DAYS_5: Final = 5 * 24 * 3600  # SageMaker's own limit on a training job's run time
@@ -54,7 +55,7 @@ class Jobs:
 
     prepare: Job = section(_PREPARE_JOB, "Fetches the photos, checks each, makes them all alike.")
     extract: Job = section(_GPU_JOB, "One pass of the backbone over all photos.")
-    tune: Job = section(_TRIAL, "One trial of the tuning.")
+    tune: Job = section(_TRIAL, "One trial of the tuning, or all of them (tuning.mode).")
     train: Job = section(_GPU_JOB, "The final training.")
 
     def __post_init__(self) -> None:
@@ -82,8 +83,29 @@ class Retry:
 class Tuning:
     """How the hyperparameters are searched; how many trials stands with the defaults of an execution."""
 
+    mode: str = checked(
+        "jobs",
+        OneOf(("jobs", "single_job")),
+        "jobs: SageMaker's tuner starts a job per trial, side by side; single_job: one job runs all trials, one after "
+        "the other, within minutes: where starting an instance takes longer than a trial.",
+    )
+    strategy: str = checked(
+        "bayesian",
+        OneOf(("bayesian", "random", "hyperband")),
+        "Where to look next, and which trials to end. jobs: SageMaker's strategies of these names (hyperband on AWS "
+        "only). single_job: random draws each trial by itself, the others spread the trials evenly over the space; "
+        "hyperband ends the worse half of them after 2 epochs, and again after 4.",
+    )
+    objective: str = checked(
+        "accuracy",
+        OneOf(tuple(str(objective) for objective in Objective)),
+        "What is compared, on the whole validation set: accuracy (equal ones by the loss), or loss.",
+    )
     early_stopping: bool = checked(
-        True, Flag(), "SageMaker ends a trial whose objective, epoch by epoch, stays below the median of the others."
+        True,
+        Flag(),
+        "A trial is ended whose objective, epoch by epoch, stays below the median of the others; hyperband has a rule "
+        "of its own instead.",
     )
 
     def __post_init__(self) -> None:

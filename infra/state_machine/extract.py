@@ -44,9 +44,10 @@ RESUME_KEY: Final = f"'{Prefix.RESUME}/' & $resume_key & '.json'"
 
 def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
     """Return the states to ``$features_uri``; ``resumed`` is where an execution with a resume record goes on."""
+    tuning = facts.settings.tuning
     parts = (
         "[$data.fingerprint, $backbone, $string($trials), $string($fine_tune), "
-        f"$string($seed), '{facts.source_bundle}']"
+        f"$string($seed), '{tuning.mode} {tuning.strategy} {tuning.objective}', '{facts.source_bundle}']"
     )
     return {
         START: assign(

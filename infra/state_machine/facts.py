@@ -44,7 +44,10 @@ class Facts:
 
     def job_name(self, step: Step) -> str:
         """Return a JSONata expression for the name of this execution's job of a step, at its present attempt."""
-        return f"'{self.settings.prefix}{_JOB_WORD[step]}-' & $run & ($attempt = 0 ? '' : '-r' & $attempt)"
+        word = _JOB_WORD[step]
+        if step is Step.TUNE and self.settings.tuning.mode == "single_job":
+            word = "-tune"
+        return f"'{self.settings.prefix}{word}-' & $run & ($attempt = 0 ? '' : '-r' & $attempt)"
 
     @property
     def run_name(self) -> str:

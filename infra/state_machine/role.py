@@ -21,7 +21,7 @@ def state_machine_role(scope: Construct, construct_id: str, *, facts: Facts, buc
         conditions=from_this_account(scope),
         statements=[
             *job_statements(scope, facts),
-            *_records(bucket_arn, facts.customer_key),
+            *_records(bucket_arn, facts),
             *register.statements(scope, facts),
             *lock.statements(scope, facts, bucket_arn),
             *gate.statements(scope, facts),
@@ -34,16 +34,18 @@ def state_machine_role(scope: Construct, construct_id: str, *, facts: Facts, buc
     )
 
 
-def _records(bucket_arn: str, key_arn: str) -> list[iam.PolicyStatement]:
+def _records(bucket_arn: str, facts: Facts) -> list[iam.PolicyStatement]:
     """The small JSON files that executions leave for each other, never photos or models, and the bucket's key."""
     own = [f"{Prefix.PREPARED_INDEX}/*", f"{Prefix.RESUME}/*", f"{Prefix.PRODUCTION}/*"]
+    # Where one job runs all trials, it leaves them as a file.
+    swept = [f"{Prefix.TUNING}/*"] if facts.settings.tuning.mode == "single_job" else []
     return [
         *read_write(
             bucket_arn,
-            read=[*own, f"{Prefix.PREPARED}/*"],
+            read=[*own, f"{Prefix.PREPARED}/*", *swept],
             write=[*own, f"{Prefix.TUNING}/*", f"{Prefix.MODELS}/*/{register.STATISTICS}"],
             sid="Records",
-            key_arn=key_arn,
+            key_arn=facts.customer_key,
         ),
         allow(["s3:DeleteObject"], [f"{bucket_arn}/{Prefix.RESUME}/*"], sid="ForgetResume"),
     ]

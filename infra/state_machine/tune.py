@@ -1,44 +1,130 @@
-"""From cached features to the best hyperparameters, written down for the report and for whoever resumes."""
+"""From cached features to the best hyperparameters, written down for the report and for whoever resumes.
+
+Either SageMaker's tuner starts a job per trial, or one job runs them all (training/sweep.py); what is left is the same.
+"""
 
 from typing import Any, Final
 
-from contract.metrics import OBJECTIVE
+from contract.metrics import FINAL_VALID_ACCURACY, FINAL_VALID_LOSS, Objective
 from contract.names import TUNING_FILE, Channel, Prefix, Step
-from contract.search_space import tuner_ranges
+from contract.search_space import SEARCH_SPACE, Integer, tuner_ranges
+from infra.settings import Tuning
 from infra.state_machine.attempts import job_states, judge_state
 from infra.state_machine.extract import RESUMABLE, RESUME_KEY, resume_record
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import RETRY_AWS_SDK, algorithm, channel, inputs, output, program, resources
-from infra.state_machine.states import FAILED, SAGEMAKER_ERROR, States, expr, failure, put_object, state_name, task
+from infra.state_machine.jobs import (
+    RETRY_AWS_SDK,
+    algorithm,
+    channel,
+    inputs,
+    output,
+    program,
+    resources,
+    training_job,
+)
+from infra.state_machine.states import (
+    FAILED,
+    SAGEMAKER_ERROR,
+    States,
+    assign,
+    choice,
+    expr,
+    failure,
+    get_object,
+    put_object,
+    state_name,
+    task,
+)
 
 STEP: Final = Step.TUNE
 START: Final = str(STEP)
 _WHY = state_name(STEP, "ask the trials why")
 _TRIALS = state_name(STEP, "collect the trials")
+_ALL_ASKED = state_name(STEP, "has every trial been asked")
+_SCORES = state_name(STEP, "ask a trial for its scores")
+_BEST = state_name(STEP, "choose the best trial")
+_READ = state_name(STEP, "read the trials")
 _RECORD = state_name(STEP, "write down the trials")
 _RESUME = state_name(STEP, "write down where to resume")
 
 TUNING_KEY: Final = f"'{Prefix.TUNING}/' & $tuned_run & '/{TUNING_FILE}'"
-_TRIAL = (
-    "{'name': TrainingJobName, 'status': TrainingJobStatus, 'objective': "
-    "FinalHyperParameterTuningJobObjectiveMetric.Value, 'hyperparameters': TunedHyperParameters}"
-)
+_STRATEGIES: Final = {"bayesian": "Bayesian", "random": "Random", "hyperband": "Hyperband"}
+# Hyperband ends no trial before: the first epoch of a high learning rate says little.
+_HYPERBAND_MINIMUM: Final = 2
 
 
 def tune_states(facts: Facts, *, then: str) -> States:
     """Return the states to ``$hyperparameters``, ``$tuning_job_name`` and tuning.json."""
+    single = facts.settings.tuning.mode == "single_job"
+    resumable = resume_record({name: expr(f"${name}") for name in RESUMABLE})
+    record = {name: expr(f"${name}") for name in ("tuning_job_name", "hyperparameters", "trials", "features_uri")}
+    return {
+        **(_sweep_states(facts) if single else _tuner_states(facts)),
+        _RECORD: put_object(STEP, facts.bucket, TUNING_KEY, record, then=_RESUME),
+        _RESUME: put_object(STEP, facts.bucket, RESUME_KEY, resumable, then=then),
+    }
+
+
+def _sweep_states(facts: Facts) -> States:
+    """Return the states of one job for all trials, up to the record."""
+    bucket = f"'s3://{facts.bucket}/'"
+    key = f"$substringAfter($swept_uri, {bucket}) & '{TUNING_FILE}'"
+    left = "$parse($states.result.Body)"
+    swept = {
+        "tuning_job_name": expr("$states.result.TrainingJobName"),
+        "swept_uri": expr(f"'{facts.uri(Prefix.TUNING)}/' & $states.result.TrainingJobName & '/output/model/'"),
+    }
+    found = {"hyperparameters": expr(f"{left}.hyperparameters"), "trials": expr(f"{left}.trials")}
+    return {
+        **job_states(
+            STEP,
+            "sagemaker:createTrainingJob.sync",
+            _sweep_request(facts),
+            then=_READ,
+            assign=swept,
+            retry=facts.settings.retry,
+        ),
+        _READ: get_object(STEP, facts.bucket, key, then=_RECORD, assign=found),
+    }
+
+
+def _sweep_request(facts: Facts) -> dict[str, Any]:
+    tuning = facts.settings.tuning
+    stopping = "median" if tuning.early_stopping else "none"
+    options = {
+        "trials": expr("$string($trials)"),
+        "seed": expr("$string($seed)"),
+        "objective": tuning.objective,
+        "sampler": "random" if tuning.strategy == "random" else "spread",
+        "stopping": "halving" if tuning.strategy == "hyperband" else stopping,
+    }
+    return training_job(
+        facts,
+        STEP,
+        facts.settings.jobs.tune,
+        hyperparameters=program(facts, "sweep.py") | options,
+        output=output(facts, facts.uri(Prefix.TUNING), compressed=False),
+        inputs=inputs(facts, [channel(Channel.FEATURES, "$features_uri")]),
+    )
+
+
+def _tuner_states(facts: Facts) -> States:
+    """Return the states of SageMaker's tuner, up to the record.
+
+    The tuner knows the objective only, and of several trials with the same accuracy names any; so every trial is asked
+    for both of its scores.
+    """
     found = {
         "tuning_job_name": expr("$states.result.HyperParameterTuningJobName"),
         "hyperparameters": expr("$states.result.BestTrainingJob.TunedHyperParameters"),
     }
-    trials = {"trials": expr(f"[$states.result.TrainingJobSummaries.{_TRIAL}]")}
-    resumable = resume_record({name: expr(f"${name}") for name in RESUMABLE})
-    record = {name: expr(f"${name}") for name in ("tuning_job_name", "hyperparameters", "trials", "features_uri")}
+    listed = "{'name': TrainingJobName, 'status': TrainingJobStatus, 'hyperparameters': TunedHyperParameters}"
+    trials = {"listed": expr(f"[$states.result.TrainingJobSummaries.{listed}]"), "trials": []}
     return {
         **job_states(
             STEP,
             "sagemaker:createHyperParameterTuningJob.sync",
-            _request(facts),
+            _tuner_request(facts),
             then=_TRIALS,
             assign=found,
             retry=facts.settings.retry,
@@ -51,37 +137,62 @@ def tune_states(facts: Facts, *, then: str) -> States:
             {
                 "HyperParameterTuningJobName": expr("$tuning_job_name"),
                 "SortBy": "FinalObjectiveMetricValue",
-                "SortOrder": "Descending",
+                "SortOrder": "Ascending" if facts.settings.tuning.objective == Objective.LOSS else "Descending",
                 "MaxResults": 100,
             },
-            then=_RECORD,
+            then=_ALL_ASKED,
             assign=trials,
             retry=[RETRY_AWS_SDK],
         ),
-        _RECORD: put_object(STEP, facts.bucket, TUNING_KEY, record, then=_RESUME),
-        _RESUME: put_object(STEP, facts.bucket, RESUME_KEY, resumable, then=then),
+        **_score_states(facts.settings.tuning),
     }
 
 
-def _request(facts: Facts) -> dict[str, Any]:
+def _score_states(tuning: Tuning) -> States:
+    """Return the states from ``$listed`` to ``$trials``, with scores, and the best one's ``$hyperparameters``."""
+    asked = "$listed[$count($trials)]"
+    score = "$states.result.FinalMetricDataList[MetricName = '{}'].Value"
+    accuracy, loss = (score.format(metric.name) for metric in (FINAL_VALID_ACCURACY, FINAL_VALID_LOSS))
+    scores = f"{{'objective': $exists({accuracy}) ? {accuracy} : null, 'loss': $exists({loss}) ? {loss} : null}}"
+    order = "loss, >objective" if tuning.objective == Objective.LOSS else ">objective, loss"
+    best = f"$trials[objective != null and loss != null]^({order})[0]"
+    return {
+        _ALL_ASKED: choice([("$count($trials) < $count($listed)", _SCORES)], otherwise=_BEST),
+        _SCORES: task(
+            STEP,
+            "aws-sdk:sagemaker:describeTrainingJob",
+            {"TrainingJobName": expr(f"{asked}.name")},
+            then=_ALL_ASKED,
+            assign={"trials": expr(f"[$trials, $merge([{asked}, {scores}])]")},
+            retry=[RETRY_AWS_SDK],
+        ),
+        # Without both scores of any trial the tuner's choice stands.
+        _BEST: assign(
+            {"hyperparameters": expr(f"$exists({best}) ? {best}.hyperparameters : $hyperparameters")}, then=_RECORD
+        ),
+    }
+
+
+def _tuner_request(facts: Facts) -> dict[str, Any]:
     settings = facts.settings
-    job = settings.jobs.tune
+    job, tuning = settings.jobs.tune, settings.tuning
+    metric = Objective(tuning.objective).metric
     limits = {
         "MaxNumberOfTrainingJobs": expr("$trials"),
         "MaxParallelTrainingJobs": expr(f"$min([{settings.defaults.parallel_trials}, $trials])"),
     }
+    options = {"seed": expr("$string($seed)"), "objective": tuning.objective}
     return {
         "HyperParameterTuningJobName": expr(facts.job_name(STEP)),
         "HyperParameterTuningJobConfig": {
-            "Strategy": "Bayesian",
-            "HyperParameterTuningJobObjective": {"Type": OBJECTIVE.goal, "MetricName": OBJECTIVE.name},
+            **_strategy(tuning),
+            "HyperParameterTuningJobObjective": {"Type": metric.goal, "MetricName": metric.name},
             "ResourceLimits": limits,
             "ParameterRanges": tuner_ranges(),
-            "TrainingJobEarlyStoppingType": "Auto" if settings.tuning.early_stopping else "Off",
             "RandomSeed": expr("$seed"),
         },
         "TrainingJobDefinition": {
-            "StaticHyperParameters": program(facts, "hpo.py") | {"seed": expr("$string($seed)")},
+            "StaticHyperParameters": program(facts, "hpo.py") | options,
             "AlgorithmSpecification": algorithm(facts, job),
             "RoleArn": facts.job_role,
             **inputs(facts, [channel(Channel.FEATURES, "$features_uri")]),
@@ -89,6 +200,19 @@ def _request(facts: Facts) -> dict[str, Any]:
             **resources(facts, job),
         },
         "Tags": facts.tags(STEP),
+    }
+
+
+def _strategy(tuning: Tuning) -> dict[str, Any]:
+    """Return the members that say where the tuner looks and when it ends a trial; Hyperband does both by itself."""
+    strategy = {"Strategy": _STRATEGIES[tuning.strategy]}
+    if tuning.strategy != "hyperband":
+        return strategy | {"TrainingJobEarlyStoppingType": "Auto" if tuning.early_stopping else "Off"}
+    (epochs,) = (one for one in SEARCH_SPACE if isinstance(one, Integer) and one.name == "epochs")
+    band = {"MinResource": _HYPERBAND_MINIMUM, "MaxResource": epochs.high}
+    return strategy | {
+        "StrategyConfig": {"HyperbandStrategyConfig": band},
+        "TrainingJobEarlyStoppingType": "Off",
     }
 
 

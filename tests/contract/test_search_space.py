@@ -12,6 +12,7 @@ from contract.search_space import (
     add_arguments,
     parse_hyperparameters,
     sample_hyperparameters,
+    spread_hyperparameters,
     tuner_ranges,
 )
 
@@ -26,6 +27,20 @@ def test_the_learning_rate_is_drawn_uniformly_in_its_logarithm() -> None:
     rng = random.Random(0)
     below = sum(sample_hyperparameters(rng).lr < 0.01 for _ in range(2000)) / 2000
     assert math.isclose(below, 0.5, abs_tol=0.05)
+
+
+def test_spread_points_use_every_slice_of_every_range_once() -> None:
+    points = spread_hyperparameters(4, seed=7)
+    assert sorted(int(2 * math.log10(point.lr / 0.001)) for point in points) == [0, 1, 2, 3]
+    assert sorted(point.batch_size for point in points) == [16, 64, 256, 1024]
+    assert spread_hyperparameters(4, seed=7) == points
+    assert spread_hyperparameters(4, seed=8) != points
+
+
+def test_spread_points_lie_within_the_space_and_survive_the_way_through_strings() -> None:
+    for trials in (1, 3, 100):
+        points = spread_hyperparameters(trials, seed=0)
+        assert [parse_hyperparameters(point.as_strings()) for point in points] == points
 
 
 def test_a_quoted_categorical_value_of_the_tuner_is_understood() -> None:

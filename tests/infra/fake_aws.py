@@ -10,7 +10,7 @@ from botocore import xform_name
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
-from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
+from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from tests.infra.fake_bucket import FakeBucket
 from tests.infra.fake_registry import FakeRegistry
 from tests.infra.machine import Execution, Task, TaskError
@@ -22,6 +22,14 @@ SUMMARY = {
     "counts": {"test": 10_000},
     "left_out": 0,
     "converted": 0,
+}
+# What training/sweep.py leaves.
+SWEPT = {
+    "tuning_job_name": "sweep",
+    "hyperparameters": {"lr": "0.05", "batch-size": "16", "epochs": "6"},
+    "trials": [
+        {"name": "trial-001", "status": "Completed", "objective": 0.8, "loss": 0.4, "hyperparameters": {"lr": "0.05"}}
+    ],
 }
 NO_ENDPOINT = TaskError("SageMaker.SageMakerException", 'Could not find endpoint "x". (Service: SageMaker, 400)')
 _NO_EXECUTION = TaskError("Sfn.ExecutionDoesNotExistException", "Execution Does Not Exist (Service: Sfn, 400)")
@@ -47,6 +55,8 @@ class FakeAws:
         # The endpoints of rehearsals that exist, and whether the users' endpoint is scaled.
         self.rehearsals: set[str] = set()
         self.scaled = False
+        # The trials of the tuning: name -> its accuracy and loss; None: it has reported none.
+        self.trials: dict[str, tuple[float | None, float | None]] = {"t-001": (0.9, 0.3)}
         self.sample = {"photo": "s3://b/p.jpg", "true": "Boxer", "predicted": "Boxer", "probability": 0.9}
 
     def tasks(self) -> dict[str, Task]:
@@ -55,6 +65,7 @@ class FakeAws:
             "sagemaker:createTrainingJob.sync": self._training_job,
             "sagemaker:createHyperParameterTuningJob.sync": self._tuning_job,
             "aws-sdk:sagemaker:listTrainingJobsForHyperParameterTuningJob": self._trials,
+            "aws-sdk:sagemaker:describeTrainingJob": self._describe_trial,
             "aws-sdk:sagemaker:createModelPackageGroup": self.registry.create_group,
             "aws-sdk:sagemaker:createModelPackage": self.registry.create,
             "aws-sdk:sagemaker:describeModelPackage": self.registry.describe,
@@ -134,6 +145,8 @@ class FakeAws:
         folder = f"{urlsplit(request['OutputDataConfig']['S3OutputPath']).path.strip('/')}/{name}/output"
         if step == "prepare":
             self.objects[f"{folder}/model/summary.json"] = self.summary
+        if step == "tune":
+            self.objects[f"{folder}/model/tuning.json"] = SWEPT
         return {
             "TrainingJobName": name,
             "TrainingJobStatus": "Completed",
@@ -146,17 +159,16 @@ class FakeAws:
         return {"HyperParameterTuningJobName": request["HyperParameterTuningJobName"], "BestTrainingJob": best}
 
     def _trials(self, request: Any) -> Any:
-        failed = request.get("StatusEquals") == "Failed"
-        trial: dict[str, Any] = {
-            "TrainingJobName": "t-001",
-            "TrainingJobStatus": "Failed" if failed else "Completed",
-            "TrainingJobArn": "arn",
-            "TunedHyperParameters": {"lr": "0.02"},
-        }
-        if failed:
-            return {"TrainingJobSummaries": [trial | {"FailureReason": "ValueError: no features"}]}
-        metric = {"Type": "Maximize", "MetricName": FINAL_VALID_ACCURACY.name, "Value": 0.9}
-        return {"TrainingJobSummaries": [trial | {"FinalHyperParameterTuningJobObjectiveMetric": metric}]}
+        if request.get("StatusEquals") == "Failed":
+            failed = {"TrainingJobStatus": "Failed", "FailureReason": "ValueError: no features"}
+            return {"TrainingJobSummaries": [_trial("t-001") | failed]}
+        return {"TrainingJobSummaries": [_trial(name) for name in self.trials]}
+
+    def _describe_trial(self, request: Any) -> Any:
+        accuracy, loss = self.trials[request["TrainingJobName"]]
+        values = {FINAL_VALID_ACCURACY.name: accuracy, FINAL_VALID_LOSS.name: loss, "train:loss": 0.1}
+        metrics = [{"MetricName": name, "Value": value} for name, value in values.items() if value is not None]
+        return {"TrainingJobName": request["TrainingJobName"], "FinalMetricDataList": metrics}
 
     def _change_endpoint(self, request: Any) -> Any:
         # A change succeeds at once unless a test scripts otherwise.
@@ -169,6 +181,15 @@ class FakeAws:
         if described is None:
             raise NO_ENDPOINT
         return described
+
+
+def _trial(name: str) -> dict[str, Any]:
+    return {
+        "TrainingJobName": name,
+        "TrainingJobStatus": "Completed",
+        "TrainingJobArn": "arn",
+        "TunedHyperParameters": {"lr": f"0.0{int(name[-1]) + 1}", "batch-size": "64", "epochs": "7"},
+    }
 
 
 def _is_rehearsal(request: Any) -> bool:

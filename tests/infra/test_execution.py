@@ -90,7 +90,13 @@ def test_tuning_json_holds_the_trials_and_is_a_channel_of_the_training(aws: Fake
     (key,) = [key for key in aws.objects if key.startswith("tuning/")]
     record = aws.objects[key]
     assert record["trials"] == [
-        {"name": "t-001", "status": "Completed", "objective": 0.9, "hyperparameters": {"lr": "0.02"}}
+        {
+            "name": "t-001",
+            "status": "Completed",
+            "objective": 0.9,
+            "loss": 0.3,
+            "hyperparameters": {"lr": "0.02", "batch-size": "64", "epochs": "7"},
+        }
     ]
     assert record.keys() == {"tuning_job_name", "hyperparameters", "trials", "features_uri"}
     channels = {c["ChannelName"]: c for c in aws.requests["createTrainingJob"][-1]["InputDataConfig"]}

@@ -136,7 +136,7 @@ def test_every_setting_and_section_says_what_it_means() -> None:
 def test_a_section_explains_itself_with_its_docstring_unless_its_place_says_more() -> None:
     meanings = {each.key: each.meaning for each in explain(Settings())}
     assert meanings["gate"] == "What a model must reach before it is deployed, in test accuracy."
-    assert meanings["jobs.tune"] == "One trial of the tuning."
+    assert meanings["jobs.tune"] == "One trial of the tuning, or all of them (tuning.mode)."
 
 
 def test_explaining_shows_the_values_of_the_stage_at_hand() -> None:

@@ -4,11 +4,13 @@ import pytest
 import torch
 from torch import nn
 
+from contract.metrics import Objective
 from contract.search_space import Hyperparameters
+from training.debugging import Debugger
 from training.features import Features
-from training.head_fitting import MOMENTUM, _NesterovSgd, fit_head, steps_per_epoch
+from training.head_fitting import MOMENTUM, _NesterovSgd, fit_head, is_better, steps_per_epoch
 from training.history import Epoch
-from training.scores import score
+from training.scores import Score, score
 
 FeatureMaker = Callable[..., Features]
 
@@ -69,3 +71,47 @@ def test_the_optimizer_is_torchs_sgd_with_a_cosine_schedule() -> None:
         reference.step()
         schedule.step()
     assert torch.allclose(ours.weight, theirs.weight, atol=1e-6)
+
+
+@pytest.mark.parametrize(("lr", "batch_size", "views"), [(0.1, 16, 1), (0.01, 64, 3), (0.1, 1024, 2)])
+def test_a_debugger_looks_on_and_changes_nothing_but_the_last_digits(
+    make_features: FeatureMaker, lr: float, batch_size: int, views: int
+) -> None:
+    features, point = make_features(photos=384, views=views, spread=2.0), Hyperparameters(lr, batch_size, 5)
+    alone, watched = fit_head(features, point, 3), fit_head(features, point, 3, debugger=Debugger())
+    assert torch.allclose(alone.head.linear.weight, watched.head.linear.weight, atol=1e-5)
+    assert alone.best_epoch == watched.best_epoch
+    assert alone.valid.accuracy == watched.valid.accuracy
+    for one, other in zip(alone.history, watched.history, strict=True):
+        assert one.train_loss == pytest.approx(other.train_loss, abs=1e-5)
+        assert one.train_accuracy == pytest.approx(other.train_accuracy, abs=0.003)
+
+
+def test_every_photo_is_trained_on_once_per_epoch(make_features: FeatureMaker) -> None:
+    features = make_features(photos=301)
+    features.train.features.copy_(torch.arange(301).view(-1, 1, 1).expand(-1, 1, 12))
+    seen: list[float] = []
+
+    class Recorder(Debugger):
+        def watch(self, head: nn.Module, criterion: nn.Module) -> None:
+            head.register_forward_hook(lambda module, given, _: seen.extend(given[0][:, 0].tolist()))
+
+    fit_head(features, Hyperparameters(0.01, 16, 5), seed=0, debugger=Recorder())
+    trained_on = seen[:301]
+    assert sorted(trained_on) == list(range(301))
+    assert trained_on != sorted(trained_on)
+
+
+def test_the_objective_decides_which_epoch_is_kept(make_features: FeatureMaker) -> None:
+    features, point = make_features(spread=6.0), Hyperparameters(0.1, 16, 10)
+    by_loss = fit_head(features, point, seed=0, objective=Objective.LOSS)
+    by_accuracy = fit_head(features, point, seed=0)
+    assert by_loss.valid.loss == min(row.valid_loss for row in by_loss.history)
+    assert by_loss.best_epoch != by_accuracy.best_epoch
+
+
+def test_equal_accuracies_are_told_apart_by_the_loss_and_no_number_never_wins() -> None:
+    assert is_better(Score(0.1, 0.9), Score(0.2, 0.9), Objective.ACCURACY)
+    assert is_better(Score(0.1, 0.8), Score(0.2, 0.9), Objective.LOSS)
+    assert not is_better(Score(float("nan"), 0.9), Score(0.2, 0.8), Objective.LOSS)
+    assert is_better(Score(0.2, 0.8), Score(float("nan"), 0.9), Objective.LOSS)

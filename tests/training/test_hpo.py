@@ -51,6 +51,14 @@ def test_the_objective_is_reported_after_every_epoch_and_last_as_what_the_trial_
     assert objective[-1] == pytest.approx(kept, abs=1e-6)
 
 
+def test_the_loss_may_be_the_objective(channel: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hpo.main(["--features", str(channel), "--model-dir", str(tmp_path / "model"), "--lr", "0.1", "--objective", "loss"])
+    readings = [reading for line in capsys.readouterr().out.splitlines() if (reading := read_line(line))]
+    objective = [reading.value for reading in readings if reading.name == FINAL_VALID_LOSS.name]
+    losses = [reading.value for reading in readings if reading.name == VALID_LOSS.name]
+    assert objective == [min(losses[: epoch + 1]) for epoch in range(8)]
+
+
 def test_an_epoch_whose_loss_is_no_number_is_not_what_the_trial_keeps(capsys: pytest.CaptureFixture[str]) -> None:
     progress = hpo.TrialProgress(2, StopSignal())
     progress.epoch(Epoch(1, "probe", 1.0, 0.5, 1.0, 0.4, 0.1))
@@ -70,6 +78,7 @@ def test_a_trial_that_the_tuner_stops_is_no_failure(channel: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     readings = [reading for line in done.stdout.splitlines() if (reading := read_line(line))]
     assert [reading.name for reading in readings].count(FINAL_VALID_ACCURACY.name) == 1
+    assert [reading.name for reading in readings].count(FINAL_VALID_LOSS.name) == 1
     assert "stopped early" in done.stdout
     assert not (tmp_path / "m").exists()
 

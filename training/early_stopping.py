@@ -1,0 +1,84 @@
+"""When a trial of the sweep is not worth finishing; values are the best so far after each epoch, higher is better."""
+
+import statistics
+from collections import defaultdict
+from enum import StrEnum
+from typing import Final, Protocol
+
+# SageMaker does not say how many trials it compares with at least; fewer make a median of chance.
+_ENOUGH: Final = 3
+# Epochs after which the halving looks: each time the better half of those that came so far goes on.
+RUNGS: Final = (2, 4)
+
+
+class Stopping(StrEnum):
+    """The rules there are."""
+
+    NONE = "none"
+    MEDIAN = "median"
+    HALVING = "halving"
+
+
+class Rule(Protocol):
+    """Sees the trials of one sweep, one after the other."""
+
+    def loses(self, values: list[float]) -> bool:
+        """Take the running trial's values up to now, one per epoch, and tell whether to end it."""
+
+    def end(self, values: list[float]) -> None:
+        """Take the values of a trial that has ended, by itself or by the rule."""
+
+
+class Never:
+    """Every trial is finished."""
+
+    def loses(self, values: list[float]) -> bool:
+        """Never."""
+        return False
+
+    def end(self, values: list[float]) -> None:
+        """Nothing to learn."""
+
+
+class Median:
+    """SageMaker's rule for early stopping: worse than the median of the others' means up to the same epoch.
+
+    https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-early-stopping.html
+    """
+
+    def __init__(self) -> None:
+        self._ended: list[list[float]] = []
+
+    def loses(self, values: list[float]) -> bool:
+        """Compare with the trials that came as far."""
+        means = [statistics.fmean(other[: len(values)]) for other in self._ended if len(other) >= len(values)]
+        return len(means) >= _ENOUGH and values[-1] < statistics.median(means)
+
+    def end(self, values: list[float]) -> None:
+        """Compare with this trial from now on."""
+        self._ended.append(values)
+
+
+class Halving:
+    """Asynchronous successive halving (ASHA, arXiv:1810.05934) with a factor of 2."""
+
+    def __init__(self) -> None:
+        self._reached: defaultdict[int, list[float]] = defaultdict(list)
+
+    def loses(self, values: list[float]) -> bool:
+        """At a rung, compare with all trials that reached it; ties go on."""
+        if len(values) not in RUNGS:
+            return False
+        reached = self._reached[len(values)]
+        reached.append(values[-1])
+        better = sum(value > values[-1] for value in reached)
+        return better >= max(1, len(reached) // 2)
+
+    def end(self, values: list[float]) -> None:
+        """What counts was noted at the rungs."""
+
+
+def rule(stopping: Stopping) -> Rule:
+    """Return a new rule for one sweep."""
+    rules: dict[Stopping, type[Rule]] = {Stopping.NONE: Never, Stopping.MEDIAN: Median, Stopping.HALVING: Halving}
+    return rules[stopping]()
