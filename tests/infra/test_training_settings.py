@@ -1,0 +1,29 @@
+from dataclasses import asdict
+
+import pytest
+
+from contract.recipe import Recipe
+from infra.checks import SettingsError
+from infra.settings import Settings, Training
+from tests.infra.fake_aws import FakeAws
+from tests.infra.running import run
+
+
+def test_the_defaults_are_the_recipes_own() -> None:
+    assert asdict(Training()) == Recipe().as_dict()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"ema": 1}, {"label_smoothing": 1.0}, {"backbone_lr": 0}, {"optimizer": "lion"}, {"first_trained": "a b"}]
+)
+def test_what_the_training_would_refuse_is_refused_at_once(wrong: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        Training(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_the_stages_recipe_reaches_the_training_job(aws: FakeAws) -> None:
+    chosen = Training(mixup=0.2, optimizer="sgd", first_trained="layer3", class_balance=True)
+    run(aws, settings=Settings(image="x", training=chosen))
+    sent = aws.requests["createTrainingJob"][-1]["HyperParameters"]
+    assert chosen.recipe.as_strings().items() <= sent.items()
+    assert sent["sagemaker_torch_distributed_enabled"] == "true"
