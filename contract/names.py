@@ -23,7 +23,9 @@ class Prefix(StrEnum):
     FEATURES = "features"
     TUNING = "tuning"  # tuning/<run id>/tuning.json, and below it the trials' artifacts
     MODELS = "models"  # models/<job name>/output/{model,output}.tar.gz
-    CHECKPOINTS = "checkpoints"  # checkpoints/<run id>/
+    CHECKPOINTS = (
+        "checkpoints"  # checkpoints/<run id>/ of the training, checkpoints/<run id>-features/ of the extraction
+    )
     RESUME = "resume"  # resume/<hash of the input and the code>.json: tuned, but not trained to the end yet
     PRODUCTION = "production"  # production/model.json: which registered model is being served
     LOCKS = "locks"  # locks/deploy.json: which execution may change the endpoint
@@ -52,7 +54,11 @@ class PreparedFile(StrEnum):
 class FeaturesFile(StrEnum):
     """What extract_features.py leaves."""
 
-    ARRAYS = "features.npz"  # {split}_features (N, K, D) float16, {split}_labels (N,) int64
+    # Plain .npy files, which readers map into memory instead of loading: features (N, K, D) float16, labels (N,) int64.
+    TRAIN_FEATURES = "train_features.npy"
+    TRAIN_LABELS = "train_labels.npy"
+    VALID_FEATURES = "valid_features.npy"
+    VALID_LABELS = "valid_labels.npy"
     SPEC = "features.json"  # classes, backbone, preprocessing, counts
 
 

@@ -1,108 +1,53 @@
 """Job: run the frozen backbone once over the training and validation photos and keep what it says.
 
 python training/extract_features.py --prepared build/prepared --model-dir build/features --backbone auto
+
+A killed job goes on where it stopped: what it has finished stands in the checkpoint folder. Memory holds one part of
+the features at a time, however many photos there are.
 """
 
 import argparse
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-
-import torch
-from PIL import Image
-from torch import Tensor
 
 from contract.names import Channel
-from training.augmentation import augmented, photo_rng
-from training.environment import JobInputError, StopSignal, add_folder, channel_variable, keep_freed_memory
-from training.features import Features, FeatureSpec, SplitFeatures, save_features
-from training.photo_batches import Transform, photo_batches
-from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+from training.environment import StopSignal, add_folder, channel_variable, container_folder, keep_freed_memory
+from training.extraction import SPLITS, Extraction, Request
+from training.features import FeatureSpec, write_features
+from training.photo_set import open_photo_set
 from training.progress import say
-from vision.backbones import AUTO, BACKBONES, IMAGENET, NO_WEIGHTS, Backbone, load_backbone
-
-BATCH_SIZE: Final = 16
+from vision.backbones import AUTO, BACKBONES, IMAGENET, NO_WEIGHTS, load_backbone
 
 
-@dataclass(frozen=True)
-class Request:
-    """What to extract: the options of the job."""
+def extract_features(
+    prepared: Path, model_dir: Path, checkpoints: Path, request: Request, stop: StopSignal
+) -> FeatureSpec:
+    """Leave the features and features.json in ``model_dir`` and return the latter.
 
-    backbone: str = AUTO
-    weights: str = IMAGENET
-    weights_uri: str | None = None
-    views: int = 1
-    seed: int = 0
-
-
-def extract_features(prepared: Path, model_dir: Path, request: Request, stop: StopSignal) -> FeatureSpec:
-    """Leave features.npz and features.json in ``model_dir`` and return the latter.
+    Args:
+        prepared: what prepare.py left.
+        model_dir: gets the features.
+        checkpoints: keeps what is finished until everything is.
+        request: the options.
+        stop: asked after every batch.
 
     Raises:
         JobInputError: the prepared photos cannot be used.
         vision.weights.WeightsError: the backbone's weights cannot be had.
+        Interrupted: SIGTERM came; the finished parts are in ``checkpoints``.
     """
     photos = open_photo_set(prepared)
     loaded = load_backbone(request.backbone, request.weights_uri, request.weights, request.seed)
     if loaded.notice:
         say(f"notice: {loaded.notice}")
-    backbone = loaded.backbone
-    say(f"backbone {backbone.name}, weights: {loaded.origin}")
-    reader = PhotoReader(prepared)
-    train = _split(photos, "train", backbone, reader, request, stop)
-    valid = _split(photos, "valid", backbone, reader, Request(views=1), stop)
-    spec = FeatureSpec(
-        classes=photos.classes.folders,
-        fingerprint=photos.fingerprint,
-        backbone=backbone.name,
-        weights=request.weights,
-        weights_origin=loaded.origin,
-        weights_digest=backbone.digest(),
-        seed=request.seed,
-        feature_dim=backbone.feature_dim,
-        views=request.views,
-        preprocessing=backbone.preprocessing.as_dict(),
-        counts={"train": len(train.labels), "valid": len(valid.labels)},
-        left_out=reader.left_out,
-        notice=loaded.notice,
-    )
-    save_features(model_dir, Features(spec, train, valid))
+    extraction = Extraction(photos, loaded, checkpoints, request, stop)
+    for split in SPLITS:
+        extraction.run(split)
+    spec = extraction.spec()
+    write_features(model_dir, spec, {split: extraction.chunks(split) for split in SPLITS})
+    extraction.remove_parts()
     return spec
-
-
-def _split(
-    photos: PhotoSet, split: str, backbone: Backbone, reader: PhotoReader, request: Request, stop: StopSignal
-) -> SplitFeatures:
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    backbone.to(device)
-    features, labels = [], []
-    done, total = 0, len(photos.splits[split])
-    for batch in photo_batches(photos.splits[split], reader, _transform(backbone, request), BATCH_SIZE):
-        stop.check()
-        n, k = batch.views.shape[:2]
-        with torch.inference_mode():
-            out = backbone(batch.views.flatten(0, 1).to(device))  # (N * K, D)
-        features.append(out.float().cpu().view(n, k, -1))
-        labels.append(batch.labels)
-        before, done = done, done + n
-        if done * 10 // total > before * 10 // total:
-            say(f"{split}: {done:,} of {total:,} photos")
-    if not features:
-        raise JobInputError(f"not one of the {total} photos in {photos.directory / split} can be decoded")
-    return SplitFeatures(torch.cat(features).to(torch.float16), torch.cat(labels))
-
-
-def _transform(backbone: Backbone, request: Request) -> Transform:
-    preprocessing = backbone.preprocessing
-
-    def views(number: int, image: Image.Image) -> Tensor:
-        rng = photo_rng(request.seed, 0, number)
-        more = [augmented(image, preprocessing, rng) for _ in range(request.views - 1)]
-        return torch.stack([preprocessing.apply(image), *more])  # (K, 3, crop, crop)
-
-    return views
 
 
 def _at_least_one(text: str) -> int:
@@ -112,11 +57,15 @@ def _at_least_one(text: str) -> int:
     return value
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read the options and extract."""
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Run the frozen backbone once over the prepared photos.")
     add_folder(parser, "--prepared", channel_variable(Channel.PREPARED), "what prepare.py left")
     add_folder(parser, "--model-dir", "SM_MODEL_DIR", "where the features go")
+    parser.add_argument(
+        "--checkpoint-dir",
+        type=Path,
+        help="default: the container's checkpoints folder, or <model-dir>-parts outside one",
+    )
     parser.add_argument(
         "--backbone",
         choices=(AUTO, *BACKBONES),
@@ -132,11 +81,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--views", type=_at_least_one, default=1, help="per training photo: the photo itself and views - 1 crops of it"
     )
+    parser.add_argument(
+        "--compile-from",
+        type=_at_least_one,
+        help="compile the backbone for this many views or more (default: 20,000 on a CPU, never on a GPU)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the crops, and of random weights (default: 0)")
     options = parser.parse_args(arguments)
+    if options.checkpoint_dir is None:
+        beside = options.model_dir.with_name(options.model_dir.name + "-parts")
+        options.checkpoint_dir = container_folder("checkpoints") if "SM_MODEL_DIR" in os.environ else beside
+    return options
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the options and extract."""
+    options = _options(arguments)
     keep_freed_memory()
-    request = Request(options.backbone, options.weights, options.weights_uri, options.views, options.seed)
-    spec = extract_features(options.prepared, options.model_dir, request, StopSignal().listen())
+    request = Request(
+        options.backbone,
+        options.weights,
+        options.weights_uri,
+        options.views,
+        options.seed,
+        options.compile_from,
+    )
+    stop = StopSignal().listen()
+    spec = extract_features(options.prepared, options.model_dir, options.checkpoint_dir, request, stop)
     say(f"features of {spec.counts['train']:,} training and {spec.counts['valid']:,} validation photos")
 
 

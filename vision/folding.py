@@ -24,7 +24,7 @@ def folded(network: nn.Module) -> nn.Module:
 
 def _fold(module: nn.Module) -> None:
     children = list(module.named_children())
-    for (name, child), (next_name, after) in zip_longest(children, children[1:], fillvalue=("", None)):
+    for (name, child), (next_name, after) in zip_longest(children, children[1:], fillvalue=("", nn.Identity())):
         if isinstance(child, nn.Conv2d) and isinstance(after, nn.BatchNorm2d):
             setattr(module, name, fuse_conv_bn_eval(child, after))
             # timm's batch norms hold the activation that follows them.

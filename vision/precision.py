@@ -23,7 +23,7 @@ def native_precision(device: torch.device) -> torch.dtype:
         if capability >= _GPU_BF16:
             return torch.bfloat16
         return torch.float16 if capability >= _GPU_FP16 else torch.float32
-    if device.type == "cpu" and torch.backends.mkldnn.is_available():
+    if device.type == "cpu" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         capabilities = torch.cpu.get_capabilities()
         if any(capabilities.get(name, False) for name in _CPU_BF16):
             return torch.bfloat16
