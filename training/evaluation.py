@@ -1,25 +1,69 @@
 """Measures a finished model on a split exactly as serving will use it: read from its artifact, photo by photo."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from training.calibration import Bin, expected_calibration_error, reliability
 from training.environment import JobInputError
 from training.photo_batches import photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.scores import Score, score
+from vision.calibration import Calibration
 from vision.classifier import LoadedModel
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The score on one split, and counts[true class][predicted class]."""
+    """What the network said to one split: logits (N, classes), labels (N,), and how logits are read."""
 
-    score: Score
-    confusion: list[list[int]]
+    logits: Tensor
+    labels: Tensor
+    calibration: Calibration
+
+    def read_with(self, calibration: Calibration) -> "Evaluation":
+        """Return the same logits, read another way."""
+        return dataclasses.replace(self, calibration=calibration)
+
+    @property
+    def probabilities(self) -> Tensor:
+        """What serving would answer: (N, classes)."""
+        return self.calibration.probabilities(self.logits)
+
+    @property
+    def score(self) -> Score:
+        """Loss and accuracy of the probabilities."""
+        return score(self.logits / self.calibration.temperature, self.labels)
+
+    @property
+    def bins(self) -> tuple[Bin, ...]:
+        """How often photos are named right, by how probable the answer was held."""
+        return reliability(self.probabilities, self.labels)
+
+    @property
+    def calibration_error(self) -> float:
+        """How far probabilities and accuracy are apart on average, 0 to 1."""
+        return expected_calibration_error(self.bins)
+
+    @property
+    def confident(self) -> float | None:
+        """The share of the photos that the model is sure of; None where it is not asked."""
+        threshold = self.calibration.confident_from
+        return None if threshold is None else float((self.probabilities.amax(dim=1) >= threshold).float().mean())
+
+    @property
+    def confusion(self) -> list[list[int]]:
+        """How many photos, by [true class][predicted class]."""
+        classes = self.logits.shape[1]
+        counts = torch.zeros(classes, classes, dtype=torch.int64)
+        counts.index_put_((self.labels, self.logits.argmax(dim=1)), torch.ones_like(self.labels), accumulate=True)
+        rows: list[list[int]] = counts.tolist()
+        return rows
 
 
 def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoReader) -> Evaluation:
@@ -40,8 +84,17 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
         labels.append(batch.labels)
     if not logits:
         raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
-    truth, answers = torch.cat(labels), torch.cat(logits)
-    confusion = torch.zeros(answers.shape[1], answers.shape[1], dtype=torch.int64)
-    confusion.index_put_((truth, answers.argmax(dim=1)), torch.ones_like(truth), accumulate=True)
-    rows: list[list[int]] = confusion.tolist()
-    return Evaluation(score(answers, truth), rows)
+    return Evaluation(torch.cat(logits), torch.cat(labels), model.calibration)
+
+
+def by_class(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
+    """Return a row per class: how many photos of it, the share named right, and what the others were taken for."""
+    return [
+        {
+            "label": label,
+            "photos": sum(row),
+            "accuracy": row[index] / sum(row) if sum(row) else None,
+            "taken_for": {labels[other]: count for other, count in enumerate(row) if count and other != index},
+        }
+        for index, (label, row) in enumerate(zip(labels, confusion, strict=True))
+    ]

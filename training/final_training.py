@@ -90,6 +90,8 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
         **settings.recipe.as_dict(),
         "processes": world.size,
         "seed": settings.seed,
+        "known_share": settings.known_share,
+        "source_revision": settings.source_revision,
     }
     return leave_model(inputs, classifier, history, folders, made_by)
 

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from contract.recipe import Recipe
 from contract.search_space import Hyperparameters
+from training.calibration import KNOWN_SHARE
 from training.environment import JobInputError
 from training.features import Features, load_features
 from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+from training.provenance import UNKNOWN_REVISION
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,11 @@ class Folders:
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of the job; None where the backbone or the device decides."""
+    """The options of the job; None where the backbone or the device decides.
+
+    ``known_share`` is the share of the validation photos that the model is to be sure of,
+    ``source_revision`` that of the code.
+    """
 
     hyperparameters: Hyperparameters
     fine_tune_epochs: int
@@ -32,6 +38,8 @@ class Settings:
     fine_tune_views: int | None = None
     weights_uri: str | None = None
     seed: int = 0
+    known_share: float | None = KNOWN_SHARE
+    source_revision: str = UNKNOWN_REVISION
 
 
 @dataclass(frozen=True)

@@ -1,25 +1,24 @@
 """What a training leaves: the artifact with its code, metrics, history and report; and the one look at the test set."""
 
-import importlib.metadata
 import json
-import platform
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from contract.names import TUNING_FILE, OutputFile, PreparedFile
-from training.evaluation import Evaluation, evaluate
+from training.calibration import BINS, calibrate
+from training.evaluation import Evaluation, by_class, evaluate
 from training.files import write_text
 from training.history import Epoch, save_history
 from training.job_inputs import Folders, Inputs
 from training.learning_curve import Verdict, judge
 from training.progress import say
+from training.provenance import surroundings
 from training.report import ReportData, write_report
 from training.serving_code import copy_serving_code
-from vision.classifier import Classifier, load_artifact, save_artifact, save_metrics
-
-REPORTED_PACKAGES: Final = ("torch", "torchvision", "timm", "numpy", "pillow", "smdebug")
+from vision.calibration import UNCALIBRATED
+from vision.classifier import Classifier, load_artifact, save_artifact, save_calibration, save_metrics
 
 
 def leave_model(
@@ -32,14 +31,20 @@ def leave_model(
         classifier: with the weights that are kept, on the CPU, in eval mode.
         history: all epochs.
         folders: where everything goes.
-        settings: what metrics.json should say about how the model was made.
+        settings: what metrics.json should say about how the model was made; ``known_share``, the share of the
+            validation photos that the model is to be sure of, and ``seed`` are used here.
     """
     classes, spec = inputs.photos.classes, inputs.features.spec
     save_artifact(folders.model, classifier, classes, {})
     model = load_artifact(folders.model)
     valid = evaluate(model, inputs.photos.splits["valid"], inputs.reader)
-    test = evaluate(model, inputs.photos.splits["test"], inputs.reader)
+    calibration = calibrate(valid.logits, valid.labels, settings["known_share"])
+    save_calibration(folders.model, calibration)
+    valid = valid.read_with(calibration)
+    test = evaluate(model, inputs.photos.splits["test"], inputs.reader).read_with(calibration)
+    _say_calibration(valid, test)
     verdict = judge(history, len(classes))
+    manifest = _json(folders.prepared / PreparedFile.MANIFEST)
     metrics = {
         "backbone": spec.backbone,
         "classes": len(classes),
@@ -48,19 +53,47 @@ def leave_model(
         "valid_loss": valid.score.loss,
         "test_accuracy": test.score.accuracy,
         "test_loss": test.score.loss,
+        "calibration": {**calibration.as_dict(), "bins": BINS, "valid": _calibrated(valid), "test": _calibrated(test)},
+        "test_classes": by_class(classes.labels, test.confusion),
         "verdict": {"kind": str(verdict.kind), "text": verdict.text, "advice": verdict.advice},
         "fingerprint": spec.fingerprint,
         "weights_origin": spec.weights_origin,
         "notice": spec.notice,
         "photos_left_out": list(inputs.reader.left_out),
-        "versions": _versions(),
+        "seeds": {"data": manifest.get("seed"), "features": spec.seed, "training": settings["seed"]},
+        **surroundings(),
     }
     save_metrics(folders.model, metrics)
     copy_serving_code(Path(__file__).parents[1], folders.model)
     write_text(folders.output / OutputFile.METRICS, json.dumps(metrics, indent=1))
     save_history(folders.output / OutputFile.HISTORY, history)
-    write_report(folders.output / OutputFile.REPORT, _report(inputs, metrics, history, verdict, test, folders))
+    write_report(
+        folders.output / OutputFile.REPORT, _report(inputs, metrics, history, verdict, test, manifest, folders)
+    )
     return metrics
+
+
+def _calibrated(split: Evaluation) -> dict[str, float | None]:
+    """Return how far probabilities can be believed: before the temperature was applied, and as served."""
+    before = split.read_with(UNCALIBRATED)
+    return {
+        "loss_before": before.score.loss,
+        "loss": split.score.loss,
+        "calibration_error_before": before.calibration_error,
+        "calibration_error": split.calibration_error,
+        "confident": split.confident,
+    }
+
+
+def _say_calibration(valid: Evaluation, test: Evaluation) -> None:
+    calibration = valid.calibration
+    for name, split in (("validation", valid), ("test", test)):
+        before = split.read_with(UNCALIBRATED).calibration_error
+        sure = "" if split.confident is None else f"; sure of {split.confident:.1%}"
+        say(
+            f"{name} calibration error: {before:.4f}, at temperature {calibration.temperature:.3f} "
+            f"{split.calibration_error:.4f}{sure}"
+        )
 
 
 def _report(
@@ -69,6 +102,7 @@ def _report(
     history: Sequence[Epoch],
     verdict: Verdict,
     test: Evaluation,
+    manifest: dict[str, Any],
     folders: Folders,
 ) -> ReportData:
     notices = [metrics["notice"]] if metrics["notice"] else []
@@ -88,12 +122,15 @@ def _report(
             **metrics["hyperparameters"],
             "fine_tune_epochs": metrics["fine_tune_epochs"],
             "backbone_lr": metrics["backbone_lr"],
+            "source_revision": metrics["source_revision"],
         },
         seed=metrics["seed"],
-        manifest=_json(folders.prepared / PreparedFile.MANIFEST),
+        manifest=manifest,
         trials=tuning.get("trials", []),
         confusion=test.confusion,
-        versions=metrics["versions"],
+        calibration=metrics["calibration"],
+        reliability=(test.read_with(UNCALIBRATED).bins, test.bins),
+        versions={**metrics["versions"], **{name: str(metrics[name]) for name in ("platform", "device", "threads")}},
         notices=tuple(notices),
         created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
@@ -107,13 +144,3 @@ def _json(path: Path) -> dict[str, Any]:
         say(f"the report does without {path}: {error}")
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in REPORTED_PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

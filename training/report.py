@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from training.calibration import Bin
 from training.files import write_text
 from training.history import Epoch
 from training.learning_curve import Verdict
-from training.report_charts import learning_curve, trials_by
+from training.report_charts import learning_curve, reliability_chart, trials_by
 
 _MOST_REMARKS: Final = 200
 _MOST_PAIRS: Final = 10
@@ -40,6 +41,8 @@ class ReportData:
         manifest: manifest.json as prepare.py left it, read with ``json``; empty where the set came without one.
         trials: of the tuning, as tuning.json lists them: name, status, objective (or None), hyperparameters.
         confusion: counts of the test photos, a row per true class, a column per predicted class; empty: not shown.
+        calibration: of metrics.json; empty: not shown.
+        reliability: the bins of the test photos' probabilities, before the temperature was applied and after it.
         versions: of the packages that made the model, by name.
         notices: sentences that the reader must know, for example that a smaller backbone had to be used.
         created: date and time, as it is to be shown; empty: not shown.
@@ -58,6 +61,8 @@ class ReportData:
     manifest: Mapping[str, Any]
     trials: Sequence[Mapping[str, Any]] = ()
     confusion: Sequence[Sequence[int]] = ()
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    reliability: tuple[Sequence[Bin], Sequence[Bin]] = ((), ())
     versions: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     created: str = ""
@@ -96,6 +101,8 @@ def _view(data: ReportData) -> dict[str, Any]:
         "classes": _classes(data, manifest["class_folders"]),
         "pairs": _confused_pairs(data),
         "matrix": _matrix(data),
+        "reliability_chart": reliability_chart(*data.reliability) if data.calibration else "",
+        "reliability": _reliability(data),
         "remarks": [
             ("left out", "Left out", manifest["photos_left_out"]),
             ("converted", "Converted and used", manifest["photos_converted"]),
@@ -160,6 +167,16 @@ def _matrix(data: ReportData) -> list[list[dict[str, Any]]]:
     if not 0 < len(data.confusion) <= _LARGEST_MATRIX:
         return []
     return [[{"count": count, "share": count / max(sum(row), 1)} for count in row] for row in data.confusion]
+
+
+def _reliability(data: ReportData) -> list[dict[str, Any]]:
+    """Return a row per range of probabilities: the bin before the temperature was applied and the one after it."""
+    before, after = ({each.low: each for each in bins} for bins in data.reliability)
+    rows = []
+    for low in sorted(before.keys() | after.keys()):
+        pair = before.get(low), after.get(low)
+        rows.append({"low": low, "high": next(each.high for each in pair if each), "bins": pair})
+    return rows
 
 
 def _short(value: str) -> str:

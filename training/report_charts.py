@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from training.calibration import Bin
 from training.history import Epoch
 
 if TYPE_CHECKING:
@@ -81,6 +82,27 @@ def trials_by(name: str, trials: Sequence[Mapping[str, Any]], best: str) -> str:
         axes.set_xlabel(name.replace("$", r"\$"))
         axes.yaxis.set_major_formatter(_share)
         return _svg(figure, f"trials-{name}")
+
+
+def reliability_chart(before: Sequence[Bin], after: Sequence[Bin]) -> str:
+    """Return how often photos are named right over how probable the answer was held, and where both are the same."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_style("reliability")):
+        figure, axes = _figure(_SIZE)
+        axes.plot([0, 1], [0, 1], color=_INK, linewidth=1, linestyle=(0, (1, 2)), label="right as often as said")
+        for bins, colour, dashes, marker, label in (
+            (before, _TRAIN, (0, (5, 2)), "o", "before"),
+            (after, _VALID, "-", "s", "as served"),
+        ):
+            means = [each.confidence for each in bins], [each.accuracy for each in bins]
+            axes.plot(*means, color=colour, linestyle=dashes, marker=marker, markersize=5, label=label)
+        axes.set_xlabel("probability of the best label")
+        axes.set_ylabel("named right")
+        axes.xaxis.set_major_formatter(_share)
+        axes.yaxis.set_major_formatter(_share)
+        axes.legend(frameon=False, loc="best")
+        return _svg(figure, "reliability")
 
 
 def _style(salt: str) -> Any:  # matplotlib types the keys as literals

@@ -16,6 +16,7 @@ from contract import recipe
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
 from contract.search_space import Hyperparameters, add_arguments
+from training.calibration import KNOWN_SHARE
 from training.environment import (
     Interrupted,
     StopSignal,
@@ -27,6 +28,7 @@ from training.environment import (
 from training.final_training import train_model
 from training.job_inputs import Folders, Settings
 from training.progress import say
+from training.provenance import UNKNOWN_REVISION
 from training.world import World, join_world
 
 
@@ -59,6 +61,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--weights-uri", default=os.environ.get(channel_variable(Channel.WEIGHTS)))
     parser.add_argument("--seed", type=int, default=0, help="of orders and augmentation (default: 0)")
+    parser.add_argument(
+        "--known-share",
+        type=_share,
+        default=KNOWN_SHARE,
+        help=f"share of the validation photos that the model is to be sure of; 0: it is not asked ({KNOWN_SHARE:g})",
+    )
+    parser.add_argument("--source-revision", default=UNKNOWN_REVISION, help="of this code, for metrics.json")
     options = parser.parse_args(arguments)
     if options.fine_tune_epochs is None:
         options.fine_tune_epochs = options.epochs
@@ -77,6 +86,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         in_container = "SM_MODEL_DIR" in os.environ
         options.checkpoint_dir = container_folder("checkpoints") if in_container else options.output_dir / "checkpoints"
     return options
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{text}: a number from 0 to 1 expected")
+    return share
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.fine_tune_views,
         options.weights_uri,
         options.seed,
+        options.known_share or None,
+        options.source_revision,
     )
     with join_world() as world, _heard(world):
         try:

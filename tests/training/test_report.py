@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from training.calibration import Bin
 from training.history import Epoch
 from training.learning_curve import Verdict, VerdictKind, judge
 from training.report import ReportData, write_report
@@ -245,3 +246,41 @@ def test_writing_the_page_takes_little_time(tmp_path: Path) -> None:
     started = time.process_time()
     page(tmp_path)
     assert time.process_time() - started < 3
+
+
+def split_calibration(error: float) -> dict[str, float]:
+    return {
+        "loss_before": 0.4,
+        "loss": 0.3,
+        "calibration_error_before": 0.08,
+        "calibration_error": error,
+        "confident": 1,
+    }
+
+
+CALIBRATION = {
+    "temperature": 1.75,
+    "confident_from": 0.61,
+    "bins": 15,
+    "valid": split_calibration(0.011),
+    "test": split_calibration(0.023),
+}
+BINS = ((Bin(14 / 15, 1.0, 12, 0.99, 0.75),), (Bin(0.8, 13 / 15, 12, 0.81, 0.75),))
+
+
+def test_the_reliability_is_shown_with_its_table(tmp_path: Path) -> None:
+    text = page(tmp_path, calibration=CALIBRATION, reliability=BINS)
+    assert "a temperature of 1.75" in text
+    assert "2.3% apart on average (8.0% before)" in text
+    assert "sure from a probability of 61.0% on" in text
+    assert text.count('<figure class="card" role="group" aria-label="Chart: ') == 5
+    row = (
+        '<tr><th scope="row">80.0% to 86.7%</th><td>none</td><td></td><td></td><td>12</td><td>81.0%</td><td>75.0%</td>'
+    )
+    assert row in text
+
+
+def test_a_model_that_is_not_asked_whether_it_is_sure_is_not_said_to_be(tmp_path: Path) -> None:
+    text = page(tmp_path, calibration=CALIBRATION | {"confident_from": None}, reliability=BINS)
+    assert "How far its probabilities can be believed" in text
+    assert "counts as sure" not in text
