@@ -12,6 +12,9 @@ RESPONSE_TYPE: Final = "application/json"
 MAX_PHOTO_BYTES: Final = 4_400_000
 # 64 megapixels: more than phones take, and 192 MB decoded.
 MAX_PHOTO_PIXELS: Final = 64_000_000
+# Of the photos of what a model knows, the share that it is to be sure of; the rest is what it costs to tell most other
+# photos apart (docs/decisions/0006).
+KNOWN_SHARE: Final = 0.95
 
 
 class ErrorCode(StrEnum):

@@ -16,8 +16,6 @@ from torch.nn import functional
 from vision.calibration import UNCALIBRATED, Calibration
 
 BINS: Final = 15
-# Of the photos of what the model knows; the rest is what it costs to tell most others apart.
-KNOWN_SHARE: Final = 0.95
 # Far beyond what trained networks need (Guo et al.: 0.9 to 3.1); logits beyond it are wrong, not badly scaled.
 COLDEST: Final = 0.05
 HOTTEST: Final = 20.0

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from contract.inference import KNOWN_SHARE
 from contract.recipe import Recipe
 from contract.search_space import Hyperparameters
-from training.calibration import KNOWN_SHARE
 from training.environment import JobInputError
 from training.features import Features, load_features
 from training.photo_set import PhotoReader, PhotoSet, open_photo_set

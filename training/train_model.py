@@ -13,10 +13,10 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 
 from contract import recipe
+from contract.inference import KNOWN_SHARE
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
 from contract.search_space import Hyperparameters, add_arguments
-from training.calibration import KNOWN_SHARE
 from training.environment import (
     Interrupted,
     StopSignal,

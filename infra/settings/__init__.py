@@ -1,6 +1,6 @@
 """One typed object for everything that differs between stages; a wrong value cannot be built."""
 
-from infra.settings.data import BACKBONES, UDACITY_DOGS, Defaults, Gate
+from infra.settings.data import BACKBONES, UDACITY_DOGS, Answers, Defaults, Gate
 from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
 from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_STAGE_NAME",
     "RUN_ID_LENGTH",
     "UDACITY_DOGS",
+    "Answers",
     "Api",
     "Defaults",
     "Endpoint",

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from infra.checks import Fraction, OneOf, Text, Unset, WholeNumber, checked, verify
+from contract.inference import KNOWN_SHARE
+from infra.checks import Above, Fraction, OneOf, Text, Unset, WholeNumber, checked, verify
 from infra.settings.texts import PLAIN
 
 BACKBONES: Final = ("auto", "resnet50", "efficientnet_lite0")
@@ -24,6 +25,22 @@ class Gate:
 
     def __post_init__(self) -> None:
         """Refuse what is no accuracy."""
+        verify(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answers:
+    """What the model says beside its labels."""
+
+    known_share: float | None = checked(
+        KNOWN_SHARE,
+        Unset(Above(0, 1)),
+        'The share of the validation photos whose answers say "confident": true; below the probability that so many '
+        "reach, a photo may be of nothing that the model knows, and the answer says false; null: it does not say.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse what is no share."""
         verify(self)
 
 

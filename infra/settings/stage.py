@@ -6,7 +6,7 @@ from typing import Final
 
 from contract.names import MAX_TUNING_JOB_NAME, PROJECT
 from infra.checks import Flag, ListOf, OneOf, SettingsError, Text, Unset, WholeNumber, build, checked, section, verify
-from infra.settings.data import Defaults, Gate
+from infra.settings.data import Answers, Defaults, Gate
 from infra.settings.endpoint import Endpoint
 from infra.settings.jobs import Jobs, Retry, Tuning
 from infra.settings.surroundings import Api, Network, Reaper, Watch
@@ -33,6 +33,7 @@ _TUNING: Final = Tuning()
 _TRAINING: Final = Training()
 _ENDPOINT: Final = Endpoint()
 _GATE: Final = Gate()
+_ANSWERS: Final = Answers()
 _DEFAULTS: Final = Defaults()
 _API: Final = Api()
 _NETWORK: Final = Network()
@@ -80,6 +81,7 @@ class Settings:
     retry: Retry = section(_RETRY)
     tuning: Tuning = section(_TUNING)
     training: Training = section(_TRAINING)
+    answers: Answers = section(_ANSWERS)
     gate: Gate = section(_GATE)
     defaults: Defaults = section(_DEFAULTS)
     endpoint: Endpoint = section(_ENDPOINT)

@@ -44,6 +44,10 @@ def _request(facts: Facts) -> dict[str, Any]:
     recipe = facts.settings.training.recipe.as_strings()
     # The toolkit's word for: one process per GPU, where there are several.
     fixed = program(facts, "train_model.py") | weights(facts) | recipe | {"sagemaker_torch_distributed_enabled": "true"}
+    fixed |= {
+        "known-share": str(facts.settings.answers.known_share or 0),
+        "source-revision": facts.source_revision,
+    }
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [
         channel(Channel.PREPARED, "$prepared_uri"),

@@ -9,7 +9,7 @@ import pytest
 
 from contract.names import Step
 from infra.debugger_image import REGISTRIES
-from infra.settings import Defaults, Job, Jobs, Network, Settings, Tuning
+from infra.settings import Answers, Defaults, Job, Jobs, Network, Settings, Tuning
 from infra.state_machine.debugger import managed_debugging
 from infra.state_machine.facts import Facts
 from tests.infra.fake_aws import FakeAws, check_request
@@ -230,3 +230,12 @@ def test_all_of_it_together_is_a_request_that_sagemaker_takes(bucket: BucketAws)
     run(bucket, settings, {"source": "s3://photos/dogs"})
     for request in bucket.requests["createTrainingJob"]:
         check_request("CreateTrainingJob", request)
+
+
+@pytest.mark.parametrize(("share", "given"), [(0.9, "0.9"), (None, "0")])
+def test_the_training_is_told_the_share_of_known_photos_and_the_revision_of_its_code(
+    aws: FakeAws, share: float | None, given: str
+) -> None:
+    run(aws, Settings(image="x", answers=Answers(known_share=share)))
+    told = by_step(aws)["train"]["HyperParameters"]
+    assert (told["known-share"], told["source-revision"]) == (given, "0123abc")
