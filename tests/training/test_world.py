@@ -50,7 +50,7 @@ def untrained() -> Backbone:
 
 
 def weights_after(
-    plan: BatchPlan, folder: Path, precision: torch.dtype = torch.float32, **choices: object
+    plan: BatchPlan, folder: Path, precision: torch.dtype = torch.float32, **choices: Any
 ) -> torch.Tensor:
     """Fine-tune two epochs and return all trained weights; everything drawn is the same in every process."""
     backbone = copy.deepcopy(untrained())
