@@ -13,7 +13,7 @@ MAX_PHOTO_BYTES: Final = 4_400_000
 # 64 megapixels: more than phones take, and 192 MB decoded.
 MAX_PHOTO_PIXELS: Final = 64_000_000
 # Of the photos of what a model knows, the share that it is to be sure of; the rest is what it costs to tell most other
-# photos apart (docs/decisions/0006).
+# photos apart (docs/decisions/0006-calibration.md).
 KNOWN_SHARE: Final = 0.95
 
 
