@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from PIL import Image
 
 from contract.inference import (
     CONTENT_TYPES,
@@ -21,7 +20,9 @@ from contract.inference import (
 )
 from serving.logs import logger
 from vision.classifier import LoadedModel, load_artifact
-from vision.photos import PhotoError, TooManyPixelsError, decode
+from vision.decoding import decode
+from vision.photos import PhotoError, TooManyPixelsError
+from vision.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def check_content_type(content_type: str | None) -> None:
         raise InferenceError(ErrorCode.UNSUPPORTED_TYPE, f"{given}: send a photo as one of {', '.join(CONTENT_TYPES)}")
 
 
-def input_fn(body: bytes | bytearray, content_type: str | None) -> Image.Image:
+def input_fn(body: bytes | bytearray, content_type: str | None) -> Pixels:
     """Return the photo in a request's body, upright and RGB; what the bytes are counts, not which type they claim.
 
     Raises:
@@ -74,7 +75,7 @@ def input_fn(body: bytes | bytearray, content_type: str | None) -> Image.Image:
         raise InferenceError(ErrorCode.BAD_IMAGE, str(error)) from error
 
 
-def predict_fn(data: Image.Image, model: Model) -> Answer:
+def predict_fn(data: Pixels, model: Model) -> Answer:
     """Return the most probable labels, at most TOP_K, and whether the best is probable enough for a photo of it."""
     with model.turn:
         probabilities = model.loaded.probabilities(data)  # (classes,)

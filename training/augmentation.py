@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from contract.recipe import LARGEST_MAGNITUDE
+from vision.pixels import Picture
 from vision.preprocessing import Preprocessing
 
 # Milder than ImageNet's usual 0.08 to 1: with few photos of pretrained classes small crops only cost accuracy.
@@ -46,7 +46,7 @@ NO_CHANGES: Final = PixelChanges()
 
 
 def augmented(
-    image: Image.Image, preprocessing: Preprocessing, rng: random.Random, changes: PixelChanges = NO_CHANGES
+    image: Picture, preprocessing: Preprocessing, rng: random.Random, changes: PixelChanges = NO_CHANGES
 ) -> Tensor:
     """Return a random crop of an RGB image, mirrored half of the time, as (3, crop, crop) float32."""
     view = preprocessing.apply_to_box(image, random_box(*image.size, rng))

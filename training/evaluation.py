@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from training.calibration import Bin, expected_calibration_error, reliability
@@ -16,6 +15,7 @@ from training.photo_set import LabelledPhoto, PhotoReader
 from training.scores import Score, score
 from vision.calibration import Calibration
 from vision.classifier import LoadedModel
+from vision.pixels import Picture
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
         JobInputError: not one of the photos can be decoded.
     """
 
-    def transform(number: int, image: Image.Image) -> Tensor:
+    def transform(number: int, image: Picture) -> Tensor:
         return model.preprocessing.apply(image).unsqueeze(0)
 
     device = model.classifier.head.weight.device

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from training.augmentation import augmented, photo_rng
@@ -18,6 +17,7 @@ from training.photo_batches import photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader, PhotoSet
 from training.progress import say
 from vision.backbones import AUTO, IMAGENET, LoadedBackbone
+from vision.pixels import Picture
 from vision.precision import precision_name
 from vision.preprocessing import Preprocessing
 
@@ -53,7 +53,7 @@ class Views:
     seed: int
     first: int
 
-    def __call__(self, position: int, image: Image.Image) -> Tensor:
+    def __call__(self, position: int, image: Picture) -> Tensor:
         """Return the views of the photo at ``position``."""
         rng = photo_rng(self.seed, 0, self.first + position)
         more = [augmented(image, self.preprocessing, rng) for _ in range(self.count - 1)]

@@ -1,6 +1,5 @@
 """Batches of transformed photos, decoded ahead by threads while the network computes."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,14 +8,18 @@ from itertools import islice
 from typing import Final, TypeVar
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from training.photo_set import LabelledPhoto, PhotoReader
+from training.workers import cores
+from vision.pixels import Pixels
 
 # Turns the photo with this position in the sequence into views (K, 3, crop, crop).
-Transform = Callable[[int, Image.Image], Tensor]
+Transform = Callable[[int, Pixels], Tensor]
 MOST_THREADS: Final = 16
+# Each thread has a photo of its own. Where each also split its 224 x 224 pixels over all cores, as torch does unless
+# told, they would wait for each other. The setting is a thread's own: the thread that asks keeps all its cores.
+ONE_CORE: Final = 1
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -34,22 +37,24 @@ def photo_batches(
 ) -> Iterator[Batch]:
     """Yield the photos in their order; those that cannot be decoded are missing.
 
-    Threads, not the worker processes of torch's DataLoader: Pillow releases the interpreter lock while it decodes and
-    scales, and threads need no fork beside running threads, no shared memory and no care when the job is killed.
+    Threads, not the worker processes of torch's DataLoader: decoders and scaling release the interpreter lock, and
+    threads need no fork beside running threads, no shared memory and no care when the job is killed.
     """
-    threads = min(os.cpu_count() or 1, MOST_THREADS)
+    threads = min(cores(), MOST_THREADS)
+    pinned = torch.cuda.is_available()  # what a GPU fetches from such memory need not be copied once more
 
     def load(job: tuple[int, LabelledPhoto]) -> tuple[Tensor, int] | None:
         number, photo = job
         image = reader.read(photo)
         return None if image is None else (transform(number, image), photo.label)
 
-    with ThreadPoolExecutor(threads, thread_name_prefix="photos") as pool:
+    with ThreadPoolExecutor(threads, "photos", torch.set_num_threads, (ONE_CORE,)) as pool:
         ahead = batch_size + 2 * threads
         loaded = (item for item in _in_order(pool, load, enumerate(photos), ahead) if item is not None)
         while items := list(islice(loaded, batch_size)):
             views, labels = zip(*items, strict=True)
-            yield Batch(torch.stack(views), torch.tensor(labels))
+            stacked = torch.stack(views)
+            yield Batch(stacked.pin_memory() if pinned else stacked, torch.tensor(labels))
 
 
 def _in_order(pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int) -> Iterator[R]:

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import struct
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,17 +9,17 @@ from typing import Final
 
 from PIL import Image
 
-from vision.photos import PhotoError, read_photo
+from vision.photos import SHORT_SIDE, PhotoError, orientation, read_photo
 
-# Backbones see 224 pixels of 256; twice that leaves room for random crops, and is a tenth of a phone's photo.
-SHORT_SIDE: Final = 512
+# Large photos are decoded at no less than this and then scaled by Lanczos. 12 megapixels, 2 cores: 40 ms instead of 68,
+# pixels within 2 of 255 of those from the whole photo (0.2 on average).
+_DECODED_SIDE: Final = 2 * SHORT_SIDE
 # Below this there is nothing to see: icons, tracking pixels.
 MIN_SIDE: Final = 16
 # A strip has no square part that shows a thing; JPEG itself ends at 65,535 pixels a side.
 MAX_ASPECT: Final = 20
 MAX_BYTES: Final = 100 << 20
 JPEG_QUALITY: Final = 95
-_EXIF_ORIENTATION: Final = 0x0112
 _NAMES: Final = {"CMYK": "CMYK colours", "1": "black and white", "L": "greyscale"}
 
 
@@ -59,12 +58,12 @@ def prepare_photo(source: Path, target: Path) -> PhotoResult:
         with warnings.catch_warnings():
             # Pillow's warnings are about metadata, and name no file; what matters about the pixels is an error.
             warnings.simplefilter("ignore", UserWarning)
-            photo = read_photo(data)
+            photo = read_photo(data, short_side=_DECODED_SIDE)
             changes = _changes(data, photo.converted_from)
     except PhotoError as error:
         return PhotoResult(left_out=str(error), source_sha256=source_sha256)
     image = photo.image
-    if (reason := _useless(image)) is not None:
+    if (reason := _useless(photo.size)) is not None:
         return PhotoResult(left_out=reason, source_sha256=source_sha256)
     resized = min(image.size) > SHORT_SIDE
     written = data if not changes and not resized else _jpeg(image)
@@ -94,25 +93,17 @@ def _changes(data: bytes, converted_from: str | None) -> list[str]:
             changes.append(f"{_NAMES.get(converted_from, converted_from)} to RGB")
         elif header.mode != "RGB":
             changes.append(f"{_NAMES.get(header.mode, header.mode)} to RGB")
-        if (orientation := _orientation(header)) != 1:
-            changes.append(f"turned upright (EXIF orientation {orientation})")
+        if (turned := orientation(header)) != 1:
+            changes.append(f"turned upright (EXIF orientation {turned})")
         return changes
 
 
-def _orientation(header: Image.Image) -> int:
-    try:
-        found = header.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, TypeError):
-        return 1  # damaged EXIF says nothing about the pixels
-    return found if found in range(2, 9) else 1
-
-
-def _useless(image: Image.Image) -> str | None:
-    short, long = sorted(image.size)
+def _useless(size: tuple[int, int]) -> str | None:
+    short, long = sorted(size)
     if short < MIN_SIDE:
-        return f"{image.width} x {image.height} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed to see anything"
+        return f"{size[0]} x {size[1]} pixels; at least {MIN_SIDE} x {MIN_SIDE} are needed to see anything"
     if long > MAX_ASPECT * short:
-        return f"{image.width} x {image.height} pixels: a strip more than {MAX_ASPECT} times as long as wide"
+        return f"{size[0]} x {size[1]} pixels: a strip more than {MAX_ASPECT} times as long as wide"
     return None
 
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image
-
 from contract.classes import Classes
 from contract.names import SPLITS, PreparedFile
 from training.environment import JobInputError
 from training.progress import say
-from vision.photos import PhotoError, decode
+from vision.decoding import decode
+from vision.photos import PhotoError
+from vision.pixels import Pixels
 
 _ENDINGS: Final = {".jpg", ".jpeg", ".png", ".webp"}
 
@@ -88,7 +88,7 @@ class PhotoReader:
         """The photos that could not be decoded so far, by their paths within the data set."""
         return tuple(sorted(str(path.relative_to(self._root)) for path in self._left_out))
 
-    def read(self, photo: LabelledPhoto) -> Image.Image | None:
+    def read(self, photo: LabelledPhoto) -> Pixels | None:
         """Return the photo as serving would see it, or None where it cannot be decoded."""
         try:
             return decode(photo.path.read_bytes())

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from PIL import Image
 from torch import Tensor, nn
 
 from contract.classes import Classes
 from contract.names import ArtifactFile
 from vision.backbones import Backbone, build_backbone
 from vision.calibration import UNCALIBRATED, Calibration
+from vision.pixels import Picture
 from vision.preprocessing import Preprocessing
 from vision.torch_files import load_tensors
 
@@ -49,10 +49,10 @@ class LoadedModel:
     calibration: Calibration = UNCALIBRATED
 
     @torch.inference_mode()
-    def probabilities(self, image: Image.Image) -> Tensor:
+    def probabilities(self, photo: Picture) -> Tensor:
         """Return the calibrated probability of every class for one upright RGB photo: (classes,), summing to 1."""
         device = self.classifier.head.weight.device
-        batch = self.preprocessing.apply(image).unsqueeze(0).to(device)  # (1, 3, crop, crop)
+        batch = self.preprocessing.apply(photo).unsqueeze(0).to(device)  # (1, 3, crop, crop)
         return self.calibration.probabilities(self.classifier(batch)[0]).cpu()
 
 

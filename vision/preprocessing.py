@@ -3,15 +3,14 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
-Interpolation = Literal["bilinear", "bicubic"]
-_RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+from vision.pixels import Box, Interpolation, Picture, Pixels
+
+_INTERPOLATIONS = get_args(Interpolation)
 
 
 @dataclass(frozen=True)
@@ -31,28 +30,25 @@ class Preprocessing:
         """Refuse a spec that cannot be applied."""
         if not 0 < self.crop <= self.resize:
             raise ValueError(f"0 < crop <= resize expected, got crop {self.crop}, resize {self.resize}")
-        if self.interpolation not in _RESAMPLING:
-            raise ValueError(f"interpolation {self.interpolation!r}: one of {', '.join(_RESAMPLING)} expected")
+        if self.interpolation not in _INTERPOLATIONS:
+            raise ValueError(f"interpolation {self.interpolation!r}: one of {', '.join(_INTERPOLATIONS)} expected")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"three means and three positive deviations expected, got {self.mean}, {self.std}")
 
-    def apply(self, image: Image.Image) -> Tensor:
-        """Return an RGB image as the backbone's input: (3, crop, crop) float32."""
-        width, height = image.size
+    def apply(self, photo: Picture) -> Tensor:
+        """Return an RGB photo as the backbone's input: (3, crop, crop) float32."""
+        width, height = photo.size
         side = min(width, height) * self.crop / self.resize
         left, top = (width - side) / 2, (height - side) / 2
-        return self.apply_to_box(image, (left, top, left + side, top + side))
+        return self.apply_to_box(photo, (left, top, left + side, top + side))
 
-    def apply_to_box(self, image: Image.Image, box: tuple[float, float, float, float]) -> Tensor:
-        """Return the part ``box`` (left, top, right, bottom) of an RGB image as (3, crop, crop) float32.
-
-        Cropping and scaling in one go never holds the whole photo scaled: a 64,000,000 x 1 pixel photo costs no memory.
-        """
-        scaled = image.resize((self.crop, self.crop), _RESAMPLING[self.interpolation], box=box)
-        pixels = torch.from_numpy(np.array(scaled)).permute(2, 0, 1)  # (3, crop, crop) uint8
+    def apply_to_box(self, photo: Picture, box: Box) -> Tensor:
+        """Return the part ``box`` (left, top, right, bottom) of an RGB photo as (3, crop, crop) float32."""
+        pixels = photo if isinstance(photo, Pixels) else Pixels.of(photo)
+        scaled = pixels.scaled(box, self.crop, self.interpolation)  # (3, crop, crop) uint8
         mean = torch.tensor(self.mean).view(3, 1, 1)
         std = torch.tensor(self.std).view(3, 1, 1)
-        return (pixels.float().div_(255).sub_(mean)).div_(std)
+        return (scaled.float().div_(255).sub_(mean)).div_(std)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""

@@ -8,7 +8,7 @@ from training import extract_features
 from training.environment import JobInputError
 from training.features import load_features
 from vision.backbones import load_backbone
-from vision.photos import decode
+from vision.decoding import decode
 
 OPTIONS = ["--backbone", "efficientnet_lite0", "--weights", "none"]
 

@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from training.photo_batches import photo_batches
 from training.photo_set import PhotoReader, PhotoSet, open_photo_set
+from vision.pixels import Pixels
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def photos(prepared: Path) -> PhotoSet:
     return open_photo_set(prepared)
 
 
-def number_as_view(number: int, image: Image.Image) -> Tensor:
+def number_as_view(number: int, image: Pixels) -> Tensor:
     return torch.full((1, 3, 2, 2), float(number))
 
 
@@ -37,11 +37,24 @@ def test_a_broken_photo_is_missing_and_the_others_keep_their_numbers(photos: Pho
 
 
 def test_an_error_of_the_transform_reaches_the_caller(photos: PhotoSet) -> None:
-    def fail(number: int, image: Image.Image) -> Tensor:
+    def fail(number: int, image: Pixels) -> Tensor:
         raise RuntimeError("a mistake in the code")
 
     with pytest.raises(RuntimeError, match="a mistake in the code"):
         list(photo_batches(photos.splits["train"], PhotoReader(photos.directory), fail, 4))
+
+
+def test_threads_that_decode_use_one_core_each_and_leave_the_others_theirs(photos: PhotoSet) -> None:
+    before = torch.get_num_threads()
+    found: set[int] = set()
+
+    def note(number: int, photo: Pixels) -> Tensor:
+        found.add(torch.get_num_threads())
+        return torch.zeros(1, 3, 2, 2)
+
+    list(photo_batches(photos.splits["train"], PhotoReader(photos.directory), note, 4))
+    assert found == {1}
+    assert torch.get_num_threads() == before
 
 
 def test_a_consumer_that_stops_early_leaves_no_thread(photos: PhotoSet) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from training.photo_file import SHORT_SIDE, PhotoResult, prepare_photo
+from training.photo_file import PhotoResult, prepare_photo
+from vision.photos import SHORT_SIDE
 
 PhotoMaker = Callable[..., bytes]
 

@@ -14,7 +14,7 @@ from training import extract_features, train_model
 from training.environment import JobInputError
 from training.history import load_history
 from vision.classifier import load_artifact
-from vision.photos import decode
+from vision.decoding import decode
 
 ROOT = Path(__file__).parents[2]
 

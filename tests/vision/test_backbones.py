@@ -6,7 +6,7 @@ import torch
 from contract.classes import Classes
 from vision import backbones, weights
 from vision.backbones import BACKBONES, Backbone, build_backbone, load_backbone
-from vision.photos import decode
+from vision.decoding import decode
 from vision.weights import Weights, WeightsError
 
 DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"

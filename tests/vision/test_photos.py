@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vision.photos import PhotoError, TooManyPixelsError, UnsupportedFormatError, decode, read_photo
+from vision.photos import PhotoError, TooManyPixelsError, UnsupportedFormatError, read_photo
 
 PhotoMaker = Callable[..., bytes]
 DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
+
+
+def decode(data: bytes) -> Image.Image:
+    return read_photo(data).image
 
 
 def png_claiming(width: int, height: int) -> bytes:
@@ -129,6 +133,34 @@ def test_damaged_photos_raise_nothing_but_photo_errors(photo: PhotoMaker) -> Non
                 assert decode(bytes(data)).mode == "RGB"
             except PhotoError:
                 continue
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_jpeg_is_reduced_while_it_is_decoded_and_keeps_its_size_on_record(
+    photo: PhotoMaker, orientation: int
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    read = read_photo(photo(size=(1600, 1000), exif=exif), short_side=200)
+    assert read.image.size == ((400, 250) if orientation == 1 else (250, 400))
+    assert read.size == ((1600, 1000) if orientation == 1 else (1000, 1600))
+
+
+@pytest.mark.parametrize(("short_side", "expected"), [(1000, 1000), (501, 1000), (500, 500), (251, 500), (1, 125)])
+def test_no_photo_is_reduced_below_what_is_needed(photo: PhotoMaker, short_side: int, expected: int) -> None:
+    assert min(read_photo(photo(size=(1600, 1000)), short_side=short_side).image.size) == expected
+
+
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_other_formats_are_not_reduced(photo: PhotoMaker, kind: str) -> None:
+    assert read_photo(photo(size=(800, 600), kind=kind), short_side=100).image.size == (800, 600)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_a_large_truncated_jpeg_is_refused_though_it_is_reduced(photo: PhotoMaker, share: float) -> None:
+    data = photo(size=(1600, 1000))
+    with pytest.raises(PhotoError, match="truncated"):
+        read_photo(data[: int(len(data) * share)], short_side=200)
 
 
 def test_real_photos_decode() -> None:
