@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from console import aws, environment, laptop, prediction, results, status, summary, teardown
+from console import aws, environment, laptop, prediction, results, status, summary, teardown, tuning
 from console.aws import Aws
 from console.cloud import Cloud
 from console.cost import show as cost_page
@@ -25,6 +25,8 @@ from console.stacks import deployed
 from console.summary import Options
 from console.up import up as stay_up
 from contract.inference import Answer
+from contract.metrics import Objective
+from contract.search_space import Sampler, Stopping
 
 _BAR: Final = 30
 _NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
@@ -150,6 +152,31 @@ def env(context: typer.Context) -> None:
     unset = environment.OTHER_ACCOUNTS if isinstance(console.cloud, Laptop) else ()
     for line in environment.export_lines(environment.variables(console.cloud), unset):
         print(line)
+
+
+@app.command()
+def tune(
+    context: typer.Context,
+    features: Annotated[
+        Path | None, typer.Option(help="What extract_features.py left; if not given, those of the last run.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, max=100, help="How many hyperparameter settings are tried.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the settings and of the photos' order.")] = 0,
+    objective: Annotated[Objective, typer.Option(help="What is compared on the validation set.")] = Objective.ACCURACY,
+    sampler: Annotated[Sampler, typer.Option(help="Settings far apart, or drawn.")] = Sampler.SPREAD,
+    stopping: Annotated[Stopping, typer.Option(help="Which trials are ended early.")] = Stopping.NONE,
+) -> None:
+    """Tune the head on features that exist already, on this machine: seconds per trial, no jobs.
+
+    The search space is that of a run, and so are the numbers for the same settings and seed. Prints the trials, leaves
+    build/tune/tuning.json.
+    """
+    console: Console = context.obj
+    if features is None:
+        _require_running(console)
+        features = tuning.features_of_last_run(console.project, console.cloud)
+    wanted = tuning.Sweep(trials, seed, str(objective), str(sampler), str(stopping))
+    tuning.tune(console.project, console.screen, features, wanted)
 
 
 @app.command()

@@ -83,6 +83,7 @@ def succeeded(arn: str, options: Options, progress: Progress, results: Results) 
         "sample": output.get("sample"),
         "verdict": metrics.get("verdict"),
         "resumed": output.get("resumed", False),
+        "features_uri": output.get("features_uri"),
         "photos": output.get("data", {}).get("counts"),
         "photos_left_out": results.manifest.get("photos_left_out", []),
         "photos_converted": results.manifest.get("photos_converted", []),

@@ -5,6 +5,7 @@ import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 
@@ -91,6 +92,21 @@ class Categorical:
     def at(self, share: float) -> int:
         """Return the choice at ``share`` (0 to 1) of the list."""
         return self.choices[min(int(share * len(self.choices)), len(self.choices) - 1)]
+
+
+class Sampler(StrEnum):
+    """How the sweep (training/sweep.py) chooses its points: spread evenly over the space, or each drawn by itself."""
+
+    SPREAD = "spread"
+    RANDOM = "random"
+
+
+class Stopping(StrEnum):
+    """When the sweep ends a trial early; the rules stand in training/early_stopping.py."""
+
+    NONE = "none"
+    MEDIAN = "median"
+    HALVING = "halving"
 
 
 Hyperparameter = Continuous | Integer | Categorical

@@ -2,21 +2,14 @@
 
 import statistics
 from collections import defaultdict
-from enum import StrEnum
 from typing import Final, Protocol
+
+from contract.search_space import Stopping
 
 # SageMaker does not say how many trials it compares with at least; fewer make a median of chance.
 _ENOUGH: Final = 3
 # Epochs after which the halving looks: each time the better half of those that came so far goes on.
 RUNGS: Final = (2, 4)
-
-
-class Stopping(StrEnum):
-    """The rules there are."""
-
-    NONE = "none"
-    MEDIAN = "median"
-    HALVING = "halving"
 
 
 class Rule(Protocol):

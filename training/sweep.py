@@ -20,9 +20,15 @@ import torch
 
 from contract.metrics import Objective
 from contract.names import TUNING_FILE, Channel
-from contract.search_space import Hyperparameters, sample_hyperparameters, spread_hyperparameters
+from contract.search_space import (
+    Hyperparameters,
+    Sampler,
+    Stopping,
+    sample_hyperparameters,
+    spread_hyperparameters,
+)
 from contract.trials import COMPLETED, STOPPED, TrialResult, best_trial
-from training.early_stopping import Rule, Stopping, rule
+from training.early_stopping import Rule, rule
 from training.environment import StopSignal, add_folder, channel_variable
 from training.features import Features, load_features
 from training.files import write_text
@@ -35,13 +41,6 @@ from training.scores import Score
 
 class SweepError(Exception):
     """A sweep without a result."""
-
-
-class Sampler(StrEnum):
-    """How the points are chosen: spread evenly over the space, or each drawn independently."""
-
-    SPREAD = "spread"
-    RANDOM = "random"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from contract.metrics import FINAL_VALID_ACCURACY, FINAL_VALID_LOSS, Objective
 from contract.names import TUNING_FILE, Channel, Prefix, Step
-from contract.search_space import SEARCH_SPACE, Integer, tuner_ranges
+from contract.search_space import SEARCH_SPACE, Integer, Sampler, Stopping, tuner_ranges
 from infra.settings import Tuning
 from infra.state_machine.attempts import job_states, judge_state
 from infra.state_machine.extract import RESUMABLE, RESUME_KEY, resume_record
@@ -90,13 +90,13 @@ def _sweep_states(facts: Facts) -> States:
 
 def _sweep_request(facts: Facts) -> dict[str, Any]:
     tuning = facts.settings.tuning
-    stopping = "median" if tuning.early_stopping else "none"
+    stopping = Stopping.MEDIAN if tuning.early_stopping else Stopping.NONE
     options = {
         "trials": expr("$string($trials)"),
         "seed": expr("$string($seed)"),
         "objective": tuning.objective,
-        "sampler": "random" if tuning.strategy == "random" else "spread",
-        "stopping": "halving" if tuning.strategy == "hyperband" else stopping,
+        "sampler": str(Sampler.RANDOM if tuning.strategy == "random" else Sampler.SPREAD),
+        "stopping": str(Stopping.HALVING if tuning.strategy == "hyperband" else stopping),
     }
     return training_job(
         facts,

@@ -3,7 +3,7 @@ from typer.testing import CliRunner
 
 from console.commands import app
 
-COMMANDS = ("up", "env", "deploy", "run", "status", "predict", "report", "doctor", "cost", "down")
+COMMANDS = ("up", "env", "tune", "deploy", "run", "status", "predict", "report", "doctor", "cost", "down")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -25,6 +25,7 @@ def test_the_help_teaches_the_first_steps() -> None:
         ["run", "--trials", "0"],
         ["run", "--backbone", "vgg16"],
         ["run", "--epochs", "-1"],
+        ["tune", "--objective", "speed"],
         ["--on", "moon", "status"],
         ["predict"],
         ["fetch"],

@@ -1,6 +1,7 @@
 import pytest
 
-from training.early_stopping import Halving, Median, Stopping, rule
+from contract.search_space import Stopping
+from training.early_stopping import Halving, Median, rule
 
 
 def run(stopping: Stopping, trials: list[list[float]]) -> list[int]:

@@ -10,13 +10,12 @@ import pytest
 import torch
 
 from contract.metrics import Objective
-from contract.search_space import parse_hyperparameters, spread_hyperparameters
+from contract.search_space import Sampler, Stopping, parse_hyperparameters, spread_hyperparameters
 from contract.trials import TrialResult, read_trial_line
 from training import hpo, sweep
-from training.early_stopping import Stopping
 from training.environment import Interrupted, StopSignal
 from training.features import Features, load_features, save_features
-from training.sweep import Sampler, SweepError, SweepSettings
+from training.sweep import SweepError, SweepSettings
 
 FeatureMaker = Callable[..., Features]
 ROOT = Path(__file__).parents[2]
