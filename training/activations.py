@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from training.augmentation import NO_CHANGES, PixelChanges, augmented, photo_rng
@@ -17,6 +16,7 @@ from training.photo_set import LabelledPhoto, PhotoReader
 from training.precision import FP32, Precision
 from training.world import BatchPlan
 from vision.backbones import Backbone
+from vision.pixels import Picture
 from vision.preprocessing import Preprocessing
 
 # Above this the cached activations would crowd out everything else on a laptop or a small instance.
@@ -109,7 +109,7 @@ class FreshViews:
         shares = settings.plan.share(_order(len(self._photos), settings.seed, epoch))
         numbers = [number for share in shares for number in share]
 
-        def view(position: int, image: Image.Image) -> Tensor:
+        def view(position: int, image: Picture) -> Tensor:
             rng = photo_rng(settings.seed, epoch, numbers[position])
             return augmented(image, preprocessing, rng, settings.changes).unsqueeze(0)
 
@@ -178,7 +178,7 @@ def run_frozen_over(
     spec = preprocessing or part.backbone.preprocessing
     views = settings.views
 
-    def transform(number: int, image: Image.Image) -> Tensor:
+    def transform(number: int, image: Picture) -> Tensor:
         rng = photo_rng(settings.seed, 0, number)
         more = [augmented(image, spec, rng) for _ in range(views - 1)]
         return torch.stack([spec.apply(image), *more])
