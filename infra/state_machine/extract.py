@@ -47,7 +47,8 @@ def extract_states(facts: Facts, *, then: str, resumed: str) -> States:
     tuning = facts.settings.tuning
     parts = (
         "[$data.fingerprint, $backbone, $string($trials), $string($fine_tune), "
-        f"$string($seed), '{tuning.mode} {tuning.strategy} {tuning.objective}', '{facts.source_bundle}']"
+        f"$string($seed), '{tuning.mode} {tuning.strategy} {tuning.objective} {tuning.views}', "
+        f"'{facts.source_bundle}']"
     )
     return {
         START: assign(
@@ -109,11 +110,19 @@ def _resume_states(facts: Facts, *, resumed: str) -> States:
 
 
 def _request(facts: Facts) -> dict[str, Any]:
-    return training_job(
+    options = {
+        "backbone": expr("$backbone"),
+        "views": str(facts.settings.tuning.views),
+        "seed": expr("$string($seed)"),
+    }
+    request = training_job(
         facts,
         STEP,
         facts.settings.jobs.extract,
-        hyperparameters=program(facts, "extract_features.py") | {"backbone": expr("$backbone")} | weights(facts),
+        hyperparameters=program(facts, "extract_features.py") | options | weights(facts),
         output=output(facts, facts.uri(Prefix.FEATURES), compressed=False),
         inputs=inputs(facts, [channel(Channel.PREPARED, "$prepared_uri")], isolated=weights_channel(facts)),
     )
+    # Of the execution, not of the attempt, and beside the training's, which would fetch what stands below its own.
+    checkpoints = {"CheckpointConfig": {"S3Uri": expr(f"'{facts.uri(Prefix.CHECKPOINTS)}/' & $run & '-features/'")}}
+    return request | checkpoints

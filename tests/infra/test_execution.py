@@ -7,7 +7,7 @@ import pytest
 
 from contract.names import Step
 from contract.search_space import parse_hyperparameters
-from infra.settings import Defaults, Job, Jobs, Settings
+from infra.settings import Defaults, Job, Jobs, Settings, Tuning
 from infra.state_machine.definition import definition
 from infra.state_machine.facts import Facts
 from tests.infra.fake_aws import SUMMARY, FakeAws
@@ -83,6 +83,29 @@ def test_a_spot_job_waits_at_least_as_long_as_it_may_run(aws: FakeAws) -> None:
     assert train["EnableManagedSpotTraining"] is True
     assert train["StoppingCondition"] == {"MaxRuntimeInSeconds": 600, "MaxWaitTimeInSeconds": 660}
     assert train["CheckpointConfig"]["S3Uri"].startswith("s3://bucket/checkpoints/")
+
+
+def test_an_interrupted_extraction_goes_on_from_a_place_of_its_own(aws: FakeAws) -> None:
+    run(aws)
+    extract, train = (
+        request["CheckpointConfig"]["S3Uri"]
+        for request in aws.requests["createTrainingJob"]
+        if "CheckpointConfig" in request
+    )
+    assert extract.startswith("s3://bucket/checkpoints/")
+    assert extract.endswith("-features/")
+    assert not extract.startswith(train)
+
+
+def test_the_stages_views_and_the_seed_reach_the_extraction(aws: FakeAws) -> None:
+    run(aws, settings=Settings(image="x", tuning=Tuning(views=4)))
+    (sent,) = (
+        request["HyperParameters"]
+        for request in aws.requests["createTrainingJob"]
+        if request["HyperParameters"]["sagemaker_program"] == "training/extract_features.py"
+    )
+    assert sent["views"] == "4"
+    assert sent["seed"].isdecimal()
 
 
 def test_tuning_json_holds_the_trials_and_is_a_channel_of_the_training(aws: FakeAws) -> None:
