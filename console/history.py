@@ -43,6 +43,8 @@ class History:
         self.last_id = 0
         self.visits: list[Visit] = []
         self.jobs: dict[Step, str] = {}
+        # Whether one training job runs all trials, instead of SageMaker's tuner.
+        self.is_swept = False
         self.ended: datetime | None = None
 
     def add(self, events: Iterable[Mapping[str, Any]]) -> None:
@@ -73,6 +75,7 @@ class History:
         for key in _JOB_ARNS:
             if step is not None and key in answer:
                 self.jobs[step] = str(answer[key]).rsplit("/", 1)[-1]
+                self.is_swept |= step is Step.TUNE and key == "TrainingJobArn"
 
     def _leave(self, at: datetime) -> None:
         if self.visits and self.visits[-1].left is None:

@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from console.cloud import Cloud
 from console.errors import ConsoleError
 from console.history import History
-from console.jobs import TrainingWatch, TuningWatch
+from console.jobs import SweepWatch, TrainingWatch, TuningWatch
 from console.progress import Progress
 from contract.names import Step
 
@@ -39,7 +39,7 @@ class Watch:
         self._states = cloud.client("stepfunctions")
         self._arn = execution_arn
         self._history = History()
-        self._tuning: TuningWatch | None = None
+        self._tuning: TuningWatch | SweepWatch | None = None
         self._training: TrainingWatch | None = None
 
     def poll(self) -> Progress:
@@ -82,7 +82,8 @@ class Watch:
         jobs = self._history.jobs
         if self._training is None:
             if self._tuning is None and Step.TUNE in jobs:
-                self._tuning = TuningWatch(self._cloud, jobs[Step.TUNE])
+                kind = SweepWatch if self._history.is_swept else TuningWatch
+                self._tuning = kind(self._cloud, jobs[Step.TUNE])
             if self._tuning is not None:
                 self._tuning.poll()  # the last time in the look that finds the training, so with all trials over
             if Step.TRAIN in jobs:
