@@ -4,7 +4,7 @@ import pytest
 import torch
 from PIL import Image
 
-from training.augmentation import augmented, photo_rng, random_box
+from training.augmentation import PixelChanges, augmented, photo_rng, random_box
 from vision.preprocessing import Preprocessing
 
 SPEC = Preprocessing(36, 32, (0, 0, 0), (1, 1, 1), "bilinear")
@@ -41,3 +41,39 @@ def test_a_photo_gets_the_same_view_again_after_a_restart() -> None:
     again = augmented(image, SPEC, photo_rng(1, 2, 3))
     assert torch.equal(augmented(image, SPEC, photo_rng(1, 2, 3)), again)
     assert not torch.equal(augmented(image, SPEC, photo_rng(1, 3, 3)), again)
+
+
+def test_every_change_of_randaugment_leaves_a_view_within_the_range_of_colours() -> None:
+    view = SPEC.apply(Image.effect_noise((64, 64), 80).convert("RGB"))
+    seen = [PixelChanges(randaugment=30).apply(view, SPEC, random.Random(seed)) for seed in range(60)]
+    assert all(changed.shape == view.shape for changed in seen)
+    assert all(float(changed.min()) >= 0 and float(changed.max()) <= 1 for changed in seen)
+    assert sum(not torch.allclose(changed, view, atol=1 / 255) for changed in seen) > 50
+
+
+def test_a_larger_magnitude_changes_more() -> None:
+    view = SPEC.apply(Image.radial_gradient("L").resize((64, 64)).convert("RGB"))
+
+    def change(magnitude: int) -> float:
+        changes = PixelChanges(randaugment=magnitude)
+        return sum(float((changes.apply(view, SPEC, random.Random(s)) - view).abs().mean()) for s in range(40))
+
+    assert change(2) < change(30)
+
+
+def test_erasing_blanks_a_box_as_often_as_asked() -> None:
+    view = torch.ones(3, 32, 32)
+    shares = [
+        float((PixelChanges(random_erasing=0.5).apply(view, SPEC, random.Random(seed)) == 0).float().mean())
+        for seed in range(200)
+    ]
+    assert 0.35 < sum(share > 0 for share in shares) / 200 < 0.65
+    assert all(share < 0.36 for share in shares)
+    assert torch.equal(view, torch.ones(3, 32, 32))
+
+
+def test_changed_pixels_are_the_same_again_after_a_restart() -> None:
+    image, changes = Image.effect_noise((64, 64), 80).convert("RGB"), PixelChanges(9, 0.5)
+    one, again, other = (augmented(image, SPEC, photo_rng(1, epoch, 3), changes) for epoch in (2, 2, 3))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
