@@ -175,17 +175,23 @@ def job_statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
     """Return what the state machine needs to start, watch and stop this stage's jobs."""
     training = arn(scope, "sagemaker", "training-job", f"{facts.settings.prefix}-*")
     tuning = arn(scope, "sagemaker", "hyper-parameter-tuning-job", f"{facts.settings.prefix}-*")
+    jobs = [training, tuning]
     rules = [arn(scope, "events", "rule", rule) for rule in _MANAGED_RULES]
-    return [
-        allow(["sagemaker:CreateTrainingJob"], [training], sid="TrainingStart"),
-        allow(["sagemaker:DescribeTrainingJob"], [training], sid="TrainingWatch"),
-        allow(["sagemaker:StopTrainingJob"], [training], sid="TrainingStop"),
+    tuner = [
         allow(["sagemaker:CreateHyperParameterTuningJob"], [tuning], sid="TuningStart"),
         allow(["sagemaker:DescribeHyperParameterTuningJob"], [tuning], sid="TuningWatch"),
         allow(["sagemaker:StopHyperParameterTuningJob"], [tuning], sid="TuningStop"),
         allow(["sagemaker:ListTrainingJobsForHyperParameterTuningJob"], [tuning], sid="TuningTrials"),
-        allow(["sagemaker:AddTags"], [training, tuning], sid="JobTags"),
-        allow(["sagemaker:ListTags"], [training, tuning], sid="JobTagsRead"),
+    ]
+    if facts.settings.tuning.mode == "single_job":
+        tuner, jobs = [], [training]
+    return [
+        allow(["sagemaker:CreateTrainingJob"], [training], sid="TrainingStart"),
+        allow(["sagemaker:DescribeTrainingJob"], [training], sid="TrainingWatch"),
+        allow(["sagemaker:StopTrainingJob"], [training], sid="TrainingStop"),
+        *tuner,
+        allow(["sagemaker:AddTags"], jobs, sid="JobTags"),
+        allow(["sagemaker:ListTags"], jobs, sid="JobTagsRead"),
         allow(["events:PutTargets", "events:PutRule", "events:DescribeRule"], rules, sid="JobEvents"),
         allow(["iam:PassRole"], [facts.job_role], sid="JobRolePass", conditions=PASSED_TO_SAGEMAKER),
     ]

@@ -8,7 +8,7 @@ from aws_cdk import App, Stack
 from aws_cdk.assertions import Template
 
 from infra.policies import UNPROVEN
-from infra.settings import Endpoint, Night, Rollout, Scaling, Settings
+from infra.settings import Endpoint, Night, Rollout, Scaling, Settings, Tuning
 from infra.state_machine.role import state_machine_role
 from tests.infra.running import SETTINGS, facts_of
 
@@ -86,3 +86,15 @@ def test_only_rehearsals_need_endpoints_named_after_runs() -> None:
     settings = Settings(image="x", endpoint=Endpoint(rollout=Rollout(rehearsal=False)))
     for rehearsed, text in ((True, json.dumps(statements_of(SETTINGS))), (False, json.dumps(statements_of(settings)))):
         assert ("endpoint/pedigree-dev-*" in text) is rehearsed
+
+
+def test_where_one_job_runs_all_trials_the_tuner_is_out_of_reach_and_what_that_job_leaves_can_be_read() -> None:
+    single = Settings(image="x", tuning=Tuning(mode="single_job"))
+    assert not [sid for sid in sids(single) if sid.startswith("Tuning")]
+
+    def readable(settings: Settings) -> str:
+        statements = resolved(statements_of(settings))
+        return json.dumps([each["Resource"] for each in statements if "s3:GetObject" in str(each["Action"])])
+
+    assert "/tuning/*" in readable(single)
+    assert "/tuning/*" not in readable(SETTINGS)
