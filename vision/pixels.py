@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 import numpy as np
@@ -72,6 +73,7 @@ def _span(low: float, high: float, length: int, side: int) -> _Span:
     return _Span(start, max(length - end, start + 1), before + side + after, before)
 
 
+@lru_cache(4096)  # photos of one camera have one size
 def _whole(margin: float, step: float) -> tuple[int, int]:
     """Return how many outputs more to scale on a side that has ``margin`` pixels left, and how many that leaves."""
     room = int(max(0.0, margin) / step)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,9 +47,8 @@ class Preprocessing:
         """Return the part ``box`` (left, top, right, bottom) of an RGB photo as (3, crop, crop) float32."""
         pixels = photo if isinstance(photo, Pixels) else Pixels.of(photo)
         scaled = pixels.scaled(box, self.crop, self.interpolation)  # (3, crop, crop) uint8
-        mean = torch.tensor(self.mean).view(3, 1, 1)
-        std = torch.tensor(self.std).view(3, 1, 1)
-        return (scaled.float().div_(255).sub_(mean)).div_(std)
+        weight, bias = _normalisation(self.mean, self.std)
+        return torch.empty(scaled.shape).copy_(scaled).mul_(weight).add_(bias)
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""
@@ -67,3 +67,11 @@ class Preprocessing:
     def load(cls, path: Path) -> "Preprocessing":
         """Read preprocessing.json."""
         return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+@lru_cache
+def _normalisation(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Return weight and bias (3, 1, 1) with which value * weight + bias is (value / 255 - mean) / std."""
+    with torch.inference_mode(False):  # kept for every caller, also for one that trains
+        means, deviations = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+        return 1 / (255 * deviations), -means / deviations

@@ -5,8 +5,12 @@ import pytest
 import torch
 from PIL import Image
 
+from vision.backbones import load_backbone
+from vision.decoding import decode
+from vision.photos import read_photo
 from vision.preprocessing import Preprocessing
 
+DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
 SPEC = Preprocessing(256, 224, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2), "bicubic")
 
 
@@ -40,7 +44,7 @@ def test_it_agrees_with_torchvisions_resize_and_centre_crop(interpolation: str, 
             v2.PILToTensor(),
         ]
     )(image)
-    difference = (spec.apply(image) * 255 - theirs).abs()
+    difference = ((spec.apply(image) * 255).round() - theirs).abs()
     assert difference.max() <= 2  # of 255: it rounds to whole values before it crops
 
 
@@ -67,3 +71,22 @@ def test_a_spec_that_cannot_be_applied_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="expected"):
         Preprocessing(resize, crop, (0, 0, 0), std, interpolation)  # type: ignore[arg-type]  # that is the point
+
+
+def test_the_network_sees_what_it_saw_through_pillow() -> None:
+    found = sorted(DOGS.glob("test/*/*.jpg"))[::12]
+    if not found:
+        pytest.skip("the photos of dogs are not on this machine")
+    backbone = load_backbone("efficientnet_lite0").backbone
+    spec = backbone.preprocessing
+    ours, pillows = [], []
+    for path in found:
+        image = read_photo(path.read_bytes()).image
+        (width, height), side = image.size, min(image.size) * spec.crop / spec.resize
+        box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)
+        scaled = np.array(image.resize((spec.crop, spec.crop), Image.Resampling.BICUBIC, box=box))  # (crop, crop, 3)
+        pillows.append((torch.from_numpy(scaled).permute(2, 0, 1) / 255 - 0.5) / 0.5)
+        ours.append(spec.apply(decode(path.read_bytes())))
+    with torch.inference_mode():
+        alike = torch.cosine_similarity(backbone(torch.stack(ours)), backbone(torch.stack(pillows)))
+    assert alike.min() > 0.998
