@@ -239,9 +239,10 @@ def run_python() -> Callable[[Sequence[str]], str]:
 
 @pytest.mark.slow
 def test_a_job_killed_at_once_goes_on_and_ends_in_the_same_features(prepared: Path, tmp_path: Path) -> None:
-    more_photos(prepared, tmp_path / "many", 150)
-    command = [sys.executable, "-m", "training.extract_features", "--prepared", str(tmp_path / "many")]
-    command += ["--backbone", "efficientnet_lite0", "--views", "16"]
+    more_photos(prepared, tmp_path / "many", 16)
+    program = "from training import extraction, extract_features as job; extraction.PART_VIEWS = 32; job.main()"
+    command = [sys.executable, "-c", program, "--prepared", str(tmp_path / "many")]
+    command += ["--backbone", "efficientnet_lite0", "--views", "4"]
 
     def start(name: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
@@ -264,4 +265,4 @@ def test_a_job_killed_at_once_goes_on_and_ends_in_the_same_features(prepared: Pa
     printed = resumed.communicate(timeout=900)[0]
     assert "train: resumed after" in printed
     assert hashes(tmp_path / "killed") == hashes(tmp_path / "whole")
-    assert np.load(tmp_path / "killed" / "train_features.npy", mmap_mode="r").shape == (300, 16, 1280)
+    assert np.load(tmp_path / "killed" / "train_features.npy", mmap_mode="r").shape == (32, 4, 1280)
