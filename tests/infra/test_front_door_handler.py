@@ -19,7 +19,7 @@ from infra.front_door import handler
 JPEG = b"\xff\xd8\xff\xe0" + b"0" * 100
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 100
 WEBP = b"RIFF0000WEBPVP8 " + b"0" * 100
-ANSWER = json.dumps({"predictions": [{"label": "Boxer", "probability": 0.97}]})
+ANSWER = json.dumps({"predictions": [{"label": "Boxer", "probability": 0.97}], "confident": False})
 KEY = "a-secret-key"
 
 

@@ -1,0 +1,102 @@
+"""How well "confident": false tells photos of other things from photos of the ten dog breeds that a model knows.
+
+Command:   make bench NAME=unknown         (three seeds with fine-tuning, about 10 minutes on 2 cores)
+Baseline:  the highest logit in place of the highest probability, at the same share of validation photos kept.
+Expected:  of the strangers, 70 % of drawn dogs and 90 % or more of scenes and textures are flagged; 95 % of the test
+           photos, give or take 3 of 90, are not. The area under the ROC curve (1: every stranger has a lower highest
+           probability than every test photo; 0.5: chance) is 0.97 or more. Measured once with one seed.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from benchmarks.record import report
+from benchmarks.strangers import PHOTOS, STRANGERS
+from training.calibration import confident_from
+from training.evaluation import evaluate
+from training.photo_set import PhotoReader, open_photo_set
+from vision.classifier import LoadedModel, load_artifact
+
+ROOT = Path(__file__).parents[1]
+DOGS = ROOT.parent / "shared" / "data" / "dogs"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--photos", type=int, default=PHOTOS, help="of each kind of stranger")
+    parser.add_argument("--fine-tune-epochs", type=int, default=8)
+    options = parser.parse_args()
+    found: dict[str, list[float]] = defaultdict(list)
+    for seed in range(options.seeds):
+        with tempfile.TemporaryDirectory() as folder:
+            train(Path(folder), seed, options.fine_tune_epochs)
+            for name, value in measure(Path(folder), options.photos).items():
+                found[name].append(value)
+    report("unknown", found, [f"{options.photos} strangers of each kind; shares and areas, no ratios of times"])
+
+
+def train(folder: Path, seed: int, fine_tune_epochs: int) -> None:
+    """Leave the prepared dogs and a model of them in ``folder``."""
+    prepared, features = folder / "prepared", folder / "features"
+    given = ["--prepared", str(prepared), "--features", str(features)]
+    for program, arguments in (
+        ("prepare", ["--source", str(DOGS), "--model-dir", str(prepared)]),
+        ("extract_features", [*given[:2], "--backbone", "efficientnet_lite0", "--model-dir", str(features)]),
+        (
+            "train_model",
+            [
+                *(*given, "--model-dir", str(folder / "model"), "--output-dir", str(folder / "output")),
+                *("--seed", str(seed), "--fine-tune-epochs", str(fine_tune_epochs)),
+            ],
+        ),
+    ):
+        command = [sys.executable, "-W", "ignore", "-m", f"training.{program}", *arguments]
+        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+
+
+def measure(folder: Path, photos: int) -> dict[str, float]:
+    """Return the share of photos that are flagged and the areas under the ROC curve, by kind of photo."""
+    model, photo_set, reader = (
+        load_artifact(folder / "model"),
+        open_photo_set(folder / "prepared"),
+        PhotoReader(folder / "prepared"),
+    )
+    valid, test = (evaluate(model, photo_set.splits[split], reader) for split in ("valid", "test"))
+    threshold = model.calibration.confident_from
+    assert threshold is not None
+    logit_threshold = confident_from(valid.logits.amax(dim=1), 0.95)
+    known = test.probabilities.amax(dim=1)  # (N,)
+    found = {"flagged_known": float((known < threshold).float().mean()), "test_accuracy": test.score.accuracy}
+    for kind, draw in STRANGERS.items():
+        logits = logits_of(model, [draw(number) for number in range(photos)])  # (photos, classes)
+        best = model.calibration.probabilities(logits).amax(dim=1)
+        found[f"flagged_{kind}"] = float((best < threshold).float().mean())
+        found[f"auroc_{kind}"] = area(known, best)
+        found[f"logit_flagged_{kind}"] = float((logits.amax(dim=1) < logit_threshold).float().mean())
+        found[f"logit_auroc_{kind}"] = area(test.logits.amax(dim=1), logits.amax(dim=1))
+    return found
+
+
+def logits_of(model: LoadedModel, pictures: list[Image.Image]) -> Tensor:
+    """Return what the network says: (pictures, classes)."""
+    with torch.inference_mode():
+        return torch.cat([model.classifier(model.preprocessing.apply(each).unsqueeze(0)) for each in pictures])
+
+
+def area(known: Tensor, strangers: Tensor) -> float:
+    """Return how often one of ``known`` (N,) scores above one of ``strangers`` (M,); ties count half."""
+    pairs = known.unsqueeze(1) - strangers.unsqueeze(0)  # (N, M)
+    return float((pairs.sign() + 1).mean() / 2)
+
+
+if __name__ == "__main__":
+    main()
