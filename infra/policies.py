@@ -138,19 +138,23 @@ def arn(scope: Construct, service: str, resource: str, name: str, *, separator: 
 
 
 def read_write(
-    bucket_arn: str, *, read: Sequence[str], write: Sequence[str] = (), sid: str = "", key_arn: str = ""
+    bucket_arn: str,
+    *,
+    read: Sequence[str],
+    write: Sequence[str] = (),
+    sid: str = "",
+    key_arn: str = "",
+    lists: bool = True,
 ) -> list[iam.PolicyStatement]:
-    """Return what allows reading and writing objects below prefixes, and being told that one is not there.
+    """Return what allows reading and writing objects below prefixes, and, where it ``lists``, being told what is there.
 
     ``key_arn`` is the KMS key that encrypts the bucket; empty where that is one of S3's own, which ask no permission.
 
     Listing is not limited to prefixes: S3 answers a missing key with AccessDenied, not NoSuchKey, to those who may not
     list the bucket, and a GetObject request carries no prefix that a condition could look at.
     """
-    statements = [
-        allow(["s3:ListBucket"], [bucket_arn], sid=f"{sid}List"),
-        allow(["s3:GetObject"], [f"{bucket_arn}/{each}" for each in read], sid=f"{sid}Read"),
-    ]
+    statements = [allow(["s3:ListBucket"], [bucket_arn], sid=f"{sid}List")] if lists else []
+    statements.append(allow(["s3:GetObject"], [f"{bucket_arn}/{each}" for each in read], sid=f"{sid}Read"))
     if write:
         statements.append(allow(["s3:PutObject"], [f"{bucket_arn}/{each}" for each in write], sid=f"{sid}Write"))
     if key_arn:

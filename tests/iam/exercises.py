@@ -171,7 +171,7 @@ class Exercises:
         stack = self._describe(role.stack)
         stacks.update_stack(
             StackName=role.stack,
-            TemplateBody=json.dumps(template),
+            TemplateURL=self._upload(json.dumps(template)),
             Capabilities=_CAPABILITIES,
             Parameters=[
                 {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in stack.get("Parameters", [])
@@ -180,6 +180,13 @@ class Exercises:
         ended = self._wait(stack["StackId"])
         failure = "" if ended["StackStatus"] == "UPDATE_COMPLETE" else self._reasons(stack["StackId"])
         return self._judge(role, statement, known, failure, "the stack's update fails")
+
+    def _upload(self, template: str) -> str:
+        """Return the address of a template, which is too long to be sent with a request."""
+        s3 = self.subject.stage.client("s3")
+        (bucket,) = [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("cdk-")]
+        s3.put_object(Bucket=bucket, Key="changed.template.json", Body=template.encode())
+        return f"https://s3.us-east-1.amazonaws.com/{bucket}/changed.template.json"
 
     def _delete_stack(self, role: Role, statement: Statement) -> Outcome:
         seeds.plant(self.subject, self.recordings, statement.actions)

@@ -17,11 +17,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from infra.policies import UNPROVEN
 from tests.end_to_end.checkout import ROOT, Checkout, copy_checkout
 from tests.end_to_end.local_stage import add_stage, running_stage
 from tests.iam import elsewhere
-from tests.iam.exercises import Exercises
+from tests.iam.exercises import Exercise, Exercises
 from tests.iam.live import Outcome, Subject, sentence
 from tests.iam.roles import Role, Statement, changed, deployed, document, synthesized
 from tests.iam.table import Row, write
@@ -80,6 +82,7 @@ class Proof:
         self._say("recording an execution that finds a model in production")
         again = self.exercises.recordings[-1].begin_at("Gate")
         self.exercises.recordings.append(self.subject.record(self.given, definition=again))
+        self._look_for_refusals()
         later += self._take_away(self._statements([role for role in self.roles if role not in idle]))
         self._to_the_end(later)
         if not self.options.only:
@@ -93,6 +96,19 @@ class Proof:
             for statement in role.statements
             if self.options.only in ("", f"{role.title}/{statement.sid}", role.title)
         ]
+
+    def _look_for_refusals(self) -> None:
+        """Add what the recorded executions were refused although nothing had been taken away."""
+        titles = {role.arn: role.title for role in self.roles}
+        refused = {
+            (titles[each.role], each.action, each.resource)
+            for each in self.subject.trail.update()
+            if not each.allowed
+            and each.role in titles
+            and any(recording.covers(each.time, 0) for recording in self.exercises.recordings)
+        }
+        for title, action, resource in sorted(refused):
+            self._add(Row(title, "none", action, "", f"{action} on {resource} is missing: no statement allows it"))
 
     def _looks_at_idle_endpoints(self, role: Role) -> bool:
         return any("cloudwatch:GetMetricStatistics" in statement.actions for statement in role.statements)
@@ -139,11 +155,22 @@ class Proof:
     def _first_miss(self, role: Role, statement: Statement, instead: dict[str, Any] | None) -> Outcome | None:
         found: Outcome | None = None
         for exercise in self.exercises.of(role, statement):
-            with changed(self.iam, role, statement, instead):
-                found = exercise()
-            self._tell(found)
+            found = self._try(exercise, role, statement, instead)
             if found.is_miss:
                 break
+        return found
+
+    def _try(
+        self, exercise: Exercise, role: Role, statement: Statement, instead: dict[str, Any] | None = None
+    ) -> Outcome:
+        """Return the outcome of one exercise; one that breaks off shows nothing."""
+        try:
+            with changed(self.iam, role, statement, instead):
+                found = exercise()
+        except (AssertionError, ClientError, LookupError) as error:
+            self._say(f"  breaks off: {str(error)[:500]}")
+            return Outcome(None)
+        self._tell(found)
         return found
 
     def _to_the_end(self, later: Sequence[tuple[Role, Statement]]) -> None:
@@ -154,9 +181,7 @@ class Proof:
                 self._say(f"{number}/{len(mine)} at the end of {stack}: {role.title} / {statement.sid}")
                 found: Outcome | None = None
                 for exercise in self.exercises.at_the_end(role, statement):
-                    with changed(self.iam, role, statement, None):
-                        found = exercise()
-                    self._tell(found)
+                    found = self._try(exercise, role, statement)
                 self._add(_row(role, statement, found))
             if not self.options.only:
                 self.exercises.delete_stack(stack)
