@@ -17,7 +17,6 @@ from training.toy import draw_photo, toy_photos
 Exercise = Callable[[], Outcome]
 _IN_BACKGROUND = ("sagemaker.amazonaws.com",)
 _OF_MACHINES = ("states.amazonaws.com",)
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _STACK_SECONDS = 240.0
 # How an endpoint keeps what it was asked and answered, and after which time at the latest.
 _KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
@@ -66,7 +65,7 @@ class Exercises:
             for told in (None, datetime.now(UTC) - _LONG + timedelta(days=10)):
                 yield lambda told=told: self._remind_and_invoke(role, statement, told)  # type: ignore[misc]
         elif role.arn in self._functions and self._was_asked(role, statement):
-            yield lambda: self._change_stack(role, statement)
+            yield lambda: self._ask_resource(role, statement)
 
     def at_the_end(self, role: Role, statement: Statement) -> Iterator[Exercise]:
         """Yield exercises that nothing can follow but the end of the stage."""
@@ -160,33 +159,44 @@ class Exercises:
         text = answer["Payload"].read().decode()
         return self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
 
-    def _change_stack(self, role: Role, statement: Statement) -> Outcome:
-        """Update the stack so that the custom resource has other properties."""
+    def _ask_resource(self, role: Role, statement: Statement) -> Outcome:
+        """Ask the function of a custom resource what CloudFormation asks when the resource is changed."""
         seeds.plant(self.subject, self.recordings, statement.actions)
-        stacks, known = self.subject.stage.client("cloudformation"), len(self.subject.trail.update())
-        template = self._template(role.stack)
-        for resource in template["Resources"].values():
-            if "ServiceToken" in resource.get("Properties", {}):
-                resource["Properties"]["Changed"] = str(time.time_ns())
-        stack = self._describe(role.stack)
-        stacks.update_stack(
-            StackName=role.stack,
-            TemplateURL=self._upload(json.dumps(template)),
-            Capabilities=_CAPABILITIES,
-            Parameters=[
-                {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in stack.get("Parameters", [])
-            ],
-        )
-        ended = self._wait(stack["StackId"])
-        failure = "" if ended["StackStatus"] == "UPDATE_COMPLETE" else self._reasons(stack["StackId"])
-        return self._judge(role, statement, known, failure, "the stack's update fails")
+        known = len(self.subject.trail.update())
+        function, failures = self._functions[role.arn], []
+        for logical_id, resource in self._template(role.stack)["Resources"].items():
+            token = resource.get("Properties", {}).get("ServiceToken")
+            if token is not None and function == self._resolved(role.stack, {"Ref": token["Fn::GetAtt"][0]}):
+                failures.append(self._change_resource(role.stack, logical_id, resource["Properties"], function))
+        return self._judge(role, statement, known, "; ".join(filter(None, failures)), "the stack's update fails")
 
-    def _upload(self, template: str) -> str:
-        """Return the address of a template, which is too long to be sent with a request."""
+    def _change_resource(self, stack: str, logical_id: str, properties: dict[str, Any], function: str) -> str:
+        """Return why a custom resource cannot be changed; nothing if it can."""
         s3 = self.subject.stage.client("s3")
-        (bucket,) = [each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("cdk-")]
-        s3.put_object(Bucket=bucket, Key="changed.template.json", Body=template.encode())
-        return f"https://s3.us-east-1.amazonaws.com/{bucket}/changed.template.json"
+        bucket = next(each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("cdk-"))
+        event = {
+            "RequestType": "Update",
+            "ResponseURL": s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": logical_id}),
+            "StackId": self._describe(stack)["StackId"],
+            "RequestId": "prove",
+            "LogicalResourceId": logical_id,
+            "PhysicalResourceId": self._resolved(stack, {"Ref": logical_id}),
+            "ResourceProperties": self._resolved(stack, properties),
+        }
+        self.subject.stage.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        answer = json.loads(s3.get_object(Bucket=bucket, Key=logical_id)["Body"].read())
+        return "" if answer["Status"] == "SUCCESS" else str(answer["Reason"])
+
+    def _resolved(self, stack: str, value: Any) -> Any:
+        """Return a property with the names of resources in place of references; other functions stay as they are."""
+        if isinstance(value, dict) and value.keys() == {"Ref"} and not value["Ref"].startswith("AWS::"):
+            found = self.subject.stage.client("cloudformation").describe_stack_resource(
+                StackName=stack, LogicalResourceId=value["Ref"]
+            )
+            return found["StackResourceDetail"]["PhysicalResourceId"]
+        if isinstance(value, dict):
+            return {name: self._resolved(stack, each) for name, each in value.items()}
+        return [self._resolved(stack, each) for each in value] if isinstance(value, list) else value
 
     def _delete_stack(self, role: Role, statement: Statement) -> Outcome:
         seeds.plant(self.subject, self.recordings, statement.actions)
