@@ -227,5 +227,9 @@ class Exercises:
 
     def _reasons(self, stack_id: str) -> str:
         events = self.subject.stage.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
-        failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
-        return "; ".join(each.get("ResourceStatusReason", "") for each in failed[:2])
+        reasons = [
+            each.get("ResourceStatusReason", "") for each in events if each["ResourceStatus"].endswith("_FAILED")
+        ]
+        # What stays only because something else does is not the reason.
+        own = [each for each in reasons if not each.startswith("The following") and "needs it" not in each]
+        return "; ".join(own[:1])

@@ -141,7 +141,7 @@ class Subject:
 
     def judge(self, refused: Evaluation | None, consequence: str) -> Outcome:
         """Return what a refusal, if there was one, led to."""
-        if refused is not None and refused.action.startswith(_TELEMETRY):
+        if refused is not None and refused.action.startswith(_TELEMETRY) and refused.action not in consequence:
             return Outcome(refused, "its logs and metrics are lost")
         return Outcome(refused, consequence)
 

@@ -279,9 +279,9 @@ def main() -> int:
     rows.sort(key=lambda row: order.index(row.role))
     for row in rows:
         print(f"{row.role:45} {row.sid:28} {row.problem or row.without}")
-    if options.write and not options.only:
-        write(_PAGE, [row for row in rows if not row.problem])
     problems = [row for row in rows if row.problem]
+    if options.write and not options.only and not problems:
+        write(_PAGE, rows)
     print(f"{len(rows) - len(problems)} statements are missed or explained, {len(problems)} problems")
     return 1 if problems else 0
 
