@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -157,7 +158,8 @@ class Exercises:
         known = len(self.subject.trail.update())
         answer = self.subject.stage.client("lambda").invoke(FunctionName=self._functions[role.arn], Payload=b"{}")
         text = answer["Payload"].read().decode()
-        return self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
+        found = self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
+        return replace(found, answer=text)
 
     def _ask_resource(self, role: Role, statement: Statement) -> Outcome:
         """Ask the function of a custom resource what CloudFormation asks when the resource is changed."""

@@ -31,10 +31,14 @@ _STOP_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one exercise of a role showed; without a refusal, the statement was not missed."""
+    """What one exercise of a role showed; without a refusal, the statement was not missed.
+
+    ``answer`` is what a function said, for the case that nobody knows why it was not.
+    """
 
     refused: Evaluation | None
     consequence: str = ""
+    answer: str = ""
 
     @property
     def is_miss(self) -> bool:

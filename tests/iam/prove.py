@@ -200,7 +200,7 @@ class Proof:
         _RESULTS.write_text(json.dumps([asdict(each) for each in self.rows], indent=1), "utf-8")
 
     def _tell(self, found: Outcome) -> None:
-        self._say(f"  {found.consequence[:300] or 'nothing fails'}")
+        self._say(f"  {found.consequence[:300] or f'nothing fails {found.answer[:300]}'}")
         if found.refused is not None:
             self._say(f"  {sentence(found.refused)}")
 
