@@ -22,6 +22,8 @@ _STACK_SECONDS = 240.0
 # How an endpoint keeps what it was asked and answered, and after which time at the latest.
 _KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
 _CAPTURE_SECONDS = 30.0
+# A function's log lines are written after its answer.
+_LOGS_SECONDS = 0.5
 # What an execution that is stopped has to stop, and what had started that.
 _STOPS = {
     "sagemaker:StopTrainingJob": "createTrainingJob",
@@ -137,6 +139,7 @@ class Exercises:
         """Send a photo to the API."""
         known = len(self.subject.trail.update())
         answer = self.subject.stage.post(draw_photo(toy_photos(seed=0)[0]))
+        time.sleep(_LOGS_SECONDS)
         failure = f"{answer.status_code} {answer.text}" if answer.status_code >= 500 else ""
         return self._judge(role, statement, known, failure, "the API answers with an error")
 

@@ -22,13 +22,13 @@ from botocore.exceptions import ClientError
 from infra.policies import UNPROVEN
 from tests.end_to_end.checkout import ROOT, Checkout, copy_checkout
 from tests.end_to_end.local_stage import add_stage, running_stage
-from tests.iam import elsewhere
+from tests.iam import elsewhere, seeds
 from tests.iam.exercises import Exercise, Exercises
 from tests.iam.live import Outcome, Subject, sentence
+from tests.iam.photos import upload_photos, upload_zip
 from tests.iam.roles import Role, Statement, changed, deployed, document, synthesized
 from tests.iam.table import Row, write
 from tests.iam.usage import grants, unused
-from training.toy import draw_photo, toy_photos
 
 STAGE = "proof"
 _OTHER_BUCKET = "proof-photos"
@@ -36,6 +36,8 @@ _OTHER_BUCKET = "proof-photos"
 OPTIONS: dict[str, Any] = {
     "customer_key": True,
     "removal": "destroy",
+    # With checkpoints.
+    "jobs": {"train": {"spot": True}},
     "gate": {"minimum_accuracy": 0.0},
     "endpoint": {
         "capture_percent": 100,
@@ -47,8 +49,6 @@ OPTIONS: dict[str, Any] = {
     "watch": {"email": "nobody@example.com"},
     "source_buckets": [_OTHER_BUCKET],
 }
-_PHOTOS = {"train": 6, "valid": 2, "test": 2}
-_CLASSES = 2
 _PAGE = ROOT / "docs" / "security.md"
 _RESULTS = ROOT / "build" / "prove-iam" / "results.json"
 _CHANGED_CONDITION = "prove-iam.example"
@@ -64,7 +64,7 @@ class Proof:
         self.options = options
         self.rows: list[Row] = []
         (own,) = [name for name in subject.buckets() if "log" not in name]
-        self.given = {"source": upload_photos(subject, own), "backbone": "auto", "trials": 1, "epochs": 0}
+        self.given = {**upload_zip(subject, own), "backbone": "auto", "trials": 1, "epochs": 0}
         self.exercises = Exercises(subject, self.given)
         self.iam = subject.stage.client("iam")
         self._begun = time.monotonic()
@@ -77,9 +77,12 @@ class Proof:
         later = self._take_away(self._statements(idle))
         self._say("recording an execution that replaces the endpoint's model")
         self.subject.stage.client("s3").create_bucket(Bucket=_OTHER_BUCKET)
-        other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "seed": 1}
+        seeds.no_shared_log_group(self.subject)
+        other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "source_fingerprint": "", "seed": 1}
         self.exercises.recordings.append(self.subject.record({**self.given, **other}))
-        self._say("recording an execution that finds a model in production")
+        self._say("recording an execution that finds a model in production, a broken endpoint and a lock left behind")
+        seeds.broken_endpoint(self.subject, self.exercises.recordings)
+        seeds.held_lock(self.subject)
         again = self.exercises.recordings[-1].begin_at("Gate")
         self.exercises.recordings.append(self.subject.record(self.given, definition=again))
         self._look_for_refusals()
@@ -207,17 +210,6 @@ class Proof:
     def _say(self, text: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
         print(f"[{minutes}:{seconds:02}] {text}", flush=True)
-
-
-def upload_photos(subject: Subject, bucket: str) -> str:
-    """Upload a few drawn photos and return where they are."""
-    s3 = subject.stage.client("s3")
-    wanted = {(breed, split): count for breed in range(_CLASSES) for split, count in _PHOTOS.items()}
-    for photo in toy_photos(seed=0):
-        if wanted.get((photo.breed, photo.split), 0):
-            wanted[photo.breed, photo.split] -= 1
-            s3.put_object(Bucket=bucket, Key=f"datasets/proof/{photo.place}", Body=draw_photo(photo))
-    return f"s3://{bucket}/datasets/proof/"
 
 
 def explained(possible: Sequence[Role], proven: Sequence[Role]) -> list[Row]:
