@@ -55,7 +55,8 @@ class Exercises:
             return
         if role.arn in self._functions and self._is_behind_the_api(role):
             yield lambda: self._post(role, statement)
-        asked = list(self._asked(role, statement))
+        # What works by a schedule may have worked beside an execution, which does not ask it for anything.
+        asked = [] if self._is_asked_directly(role) else list(self._asked(role, statement))
         for recording, moment in asked:
             background = role.services == _IN_BACKGROUND
             for definition in recording.beginnings(moment, in_background=background):
@@ -64,7 +65,7 @@ class Exercises:
             yield lambda: self._post_and_wait(role, statement)
         if asked:
             yield lambda: self.subject.execute(role, statement, self.subject.definition, self._fresh())
-        elif role.arn in self._functions and not self._is_custom_resource(role):
+        elif self._is_asked_directly(role):
             for told in (None, datetime.now(UTC) - _LONG + timedelta(days=10)):
                 yield lambda told=told: self._remind_and_invoke(role, statement, told)  # type: ignore[misc]
         elif role.arn in self._functions and self._was_asked(role, statement):
@@ -101,6 +102,13 @@ class Exercises:
         """Return an input for which nothing can be reused."""
         self._seed += 1
         return {**self._given, "seed": self._seed}
+
+    def _is_asked_directly(self, role: Role) -> bool:
+        """Whether a function has the role that neither an execution calls, nor the API, nor CloudFormation."""
+        name = self._functions.get(role.arn)
+        if name is None or name in json.dumps(self.subject.definition):
+            return False
+        return not self._is_custom_resource(role) and not self._is_behind_the_api(role)
 
     def _is_custom_resource(self, role: Role) -> bool:
         return self._is_named_in(role, lambda resource: resource.get("Properties", {}).get("ServiceToken"))
