@@ -16,8 +16,8 @@ VPC_DESCRIPTIONS: Final = (
     "ec2:DescribeVpcs",
 )
 
-# Statement id -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes every other
-# statement in turn and wants to see a run fail. One that stands here and is missed by a run after all is refused, too.
+# Statement id, or action -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes
+# every other statement in turn and wants to see a run fail. One that stands here and is asked for after all is refused.
 UNPROVEN: Final[Mapping[str, str]] = {
     "AmazonAPIGatewayPushToCloudWatchLogs": "a policy of AWS's own; the local API Gateway writes no access logs",
     **dict.fromkeys(
@@ -43,6 +43,7 @@ UNPROVEN: Final[Mapping[str, str]] = {
     "LogDelivery": "the local Step Functions writes no logs",
     "OutputEncrypt": "AWS's documentation asks for it beside what S3 checks; the local SageMaker checks what S3 does",
     "ScalingRole": "AWS makes the role itself at the account's first scaling; the local cloud has it from the start",
+    "sagemaker:DescribeEndpointConfig": "AWS's documentation asks it of who scales; the local cloud looks at no more",
     "Tracing": "the local cloud has no X-Ray; without it, functions and executions work and leave no traces",
     "VolumeGrant": "the laptop's jobs and endpoints have no volumes of their own",
     "VpcInterfaces": "the local cloud has no VPC that a container could stand in",
@@ -138,19 +139,23 @@ def arn(scope: Construct, service: str, resource: str, name: str, *, separator: 
 
 
 def read_write(
-    bucket_arn: str, *, read: Sequence[str], write: Sequence[str] = (), sid: str = "", key_arn: str = ""
+    bucket_arn: str,
+    *,
+    read: Sequence[str],
+    write: Sequence[str] = (),
+    sid: str = "",
+    key_arn: str = "",
+    lists: bool = True,
 ) -> list[iam.PolicyStatement]:
-    """Return what allows reading and writing objects below prefixes, and being told that one is not there.
+    """Return what allows reading and writing objects below prefixes, and, where it ``lists``, being told what is there.
 
     ``key_arn`` is the KMS key that encrypts the bucket; empty where that is one of S3's own, which ask no permission.
 
     Listing is not limited to prefixes: S3 answers a missing key with AccessDenied, not NoSuchKey, to those who may not
     list the bucket, and a GetObject request carries no prefix that a condition could look at.
     """
-    statements = [
-        allow(["s3:ListBucket"], [bucket_arn], sid=f"{sid}List"),
-        allow(["s3:GetObject"], [f"{bucket_arn}/{each}" for each in read], sid=f"{sid}Read"),
-    ]
+    statements = [allow(["s3:ListBucket"], [bucket_arn], sid=f"{sid}List")] if lists else []
+    statements.append(allow(["s3:GetObject"], [f"{bucket_arn}/{each}" for each in read], sid=f"{sid}Read"))
     if write:
         statements.append(allow(["s3:PutObject"], [f"{bucket_arn}/{each}" for each in write], sid=f"{sid}Write"))
     if key_arn:

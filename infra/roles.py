@@ -93,11 +93,17 @@ class SageMakerRoles(Construct):
                 write=[f"{Prefix.CAPTURES}/*"] if settings.endpoint.capture_percent else [],
                 sid="Bucket",
                 key_arn=self._key,
+                lists=False,
             ),
             *_volumes(self._key, [settings.endpoint.instance_type]),
             *self._images.pull_statements(),
             *_vpc(self, settings.network),
-            *_telemetry(self, namespace="/aws/sagemaker/Endpoints", own_group=f"/{settings.prefix}"),
+            # Those of rehearsals, too.
+            *_telemetry(
+                self,
+                namespace="/aws/sagemaker/Endpoints",
+                own_groups=[f"/{settings.prefix}", f"/{settings.prefix}-*"],
+            ),
             # SageMaker looks at them during a rollout.
             allow(
                 ["cloudwatch:DescribeAlarms"],
@@ -169,16 +175,19 @@ def _other_sources(buckets: Sequence[str]) -> list[iam.PolicyStatement]:
     ]
 
 
-def _telemetry(scope: Construct, *, namespace: str, own_group: str = "", sid: str = "") -> list[iam.PolicyStatement]:
+def _telemetry(
+    scope: Construct, *, namespace: str, own_groups: Sequence[str] = ("",), sid: str = ""
+) -> list[iam.PolicyStatement]:
     """Return what allows writing logs and metrics where SageMaker writes them.
 
     Training jobs share one log group, called as the metrics' namespace; each endpoint has a group of its own below.
     """
-    log_group = arn(scope, "logs", "log-group", f"{namespace}{own_group}", separator=":")
+    # With the ``:*`` at the end that CloudWatch Logs wants in policies.
+    log_groups = [arn(scope, "logs", "log-group", f"{namespace}{own}:*", separator=":") for own in own_groups]
     return [
         allow(
             ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [log_group, f"{log_group}:*"],
+            log_groups,
             sid=f"{sid}Logs",
         ),
         allow(

@@ -156,8 +156,8 @@ def _registry(scope: Construct, prefix: str) -> list[iam.PolicyStatement]:
 
 def _log_groups(scope: Construct, prefix: str, shared: Sequence[str]) -> list[iam.PolicyStatement]:
     def arns(*names: str) -> list[str]:
-        groups = [arn(scope, "logs", "log-group", name, separator=":") for name in names]
-        return [*groups, *(f"{group}:*" for group in groups)]
+        # With the ``:*`` at the end that CloudWatch Logs wants in policies.
+        return [arn(scope, "logs", "log-group", f"{name}:*", separator=":") for name in names]
 
     endpoints = f"/aws/sagemaker/Endpoints/{prefix}"
     return [

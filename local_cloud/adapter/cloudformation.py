@@ -1,5 +1,6 @@
-"""Stacks: a bucket that still holds something keeps its stack from being deleted, as on AWS."""
+"""Stacks: what cannot be deleted keeps its stack, and what it needs, from being deleted, as on AWS."""
 
+import functools
 import re
 from typing import Any, Final
 
@@ -23,3 +24,25 @@ def install() -> None:
             raise DeletionRefusedError(f"{said[1].decode() if said else body.decode()} (Service: S3, {name})")
 
     provisioners._RESOURCE_HANDLERS[_BUCKET]["delete"] = delete_bucket
+    _install_order()
+
+
+def _install_order() -> None:
+    """Keep what a resource that failed to be deleted needs; MiniStack would go on and delete its function and role."""
+    from ministack.services.cloudformation import _stacks, stacks
+
+    plain = stacks._delete_resource
+
+    @functools.wraps(plain)
+    def delete_resource(kind: str, name: str, properties: Any, stack_name: str, logical_id: str) -> Any:
+        stack = _stacks.get(stack_name) or {}
+        resources, template = stack.get("_resources", {}), stack.get("_template") or {}
+        if stack.get("StackStatus") == "DELETE_IN_PROGRESS":
+            for other, resource in resources.items():
+                if other == logical_id or resource.get("ResourceStatus") != "DELETE_FAILED":
+                    continue
+                if logical_id in stacks._with_dependencies([other], template.get("Resources", {}), set(resources)):
+                    raise DeletionRefusedError(f"{other} needs it, and failed to be deleted")
+        return plain(kind, name, properties, stack_name, logical_id)
+
+    stacks._delete_resource = delete_resource

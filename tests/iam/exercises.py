@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,11 +18,12 @@ from training.toy import draw_photo, toy_photos
 Exercise = Callable[[], Outcome]
 _IN_BACKGROUND = ("sagemaker.amazonaws.com",)
 _OF_MACHINES = ("states.amazonaws.com",)
-_CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 _STACK_SECONDS = 240.0
 # How an endpoint keeps what it was asked and answered, and after which time at the latest.
 _KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
 _CAPTURE_SECONDS = 30.0
+# A function's log lines are written after its answer.
+_LOGS_SECONDS = 0.5
 # What an execution that is stopped has to stop, and what had started that.
 _STOPS = {
     "sagemaker:StopTrainingJob": "createTrainingJob",
@@ -53,7 +55,8 @@ class Exercises:
             return
         if role.arn in self._functions and self._is_behind_the_api(role):
             yield lambda: self._post(role, statement)
-        asked = list(self._asked(role, statement))
+        # What works by a schedule may have worked beside an execution, which does not ask it for anything.
+        asked = [] if self._is_asked_directly(role) else list(self._asked(role, statement))
         for recording, moment in asked:
             background = role.services == _IN_BACKGROUND
             for definition in recording.beginnings(moment, in_background=background):
@@ -62,11 +65,11 @@ class Exercises:
             yield lambda: self._post_and_wait(role, statement)
         if asked:
             yield lambda: self.subject.execute(role, statement, self.subject.definition, self._fresh())
-        elif role.arn in self._functions and not self._is_custom_resource(role):
+        elif self._is_asked_directly(role):
             for told in (None, datetime.now(UTC) - _LONG + timedelta(days=10)):
                 yield lambda told=told: self._remind_and_invoke(role, statement, told)  # type: ignore[misc]
         elif role.arn in self._functions and self._was_asked(role, statement):
-            yield lambda: self._change_stack(role, statement)
+            yield lambda: self._ask_resource(role, statement)
 
     def at_the_end(self, role: Role, statement: Statement) -> Iterator[Exercise]:
         """Yield exercises that nothing can follow but the end of the stage."""
@@ -99,6 +102,13 @@ class Exercises:
         """Return an input for which nothing can be reused."""
         self._seed += 1
         return {**self._given, "seed": self._seed}
+
+    def _is_asked_directly(self, role: Role) -> bool:
+        """Whether a function has the role that neither an execution calls, nor the API, nor CloudFormation."""
+        name = self._functions.get(role.arn)
+        if name is None or name in json.dumps(self.subject.definition):
+            return False
+        return not self._is_custom_resource(role) and not self._is_behind_the_api(role)
 
     def _is_custom_resource(self, role: Role) -> bool:
         return self._is_named_in(role, lambda resource: resource.get("Properties", {}).get("ServiceToken"))
@@ -137,6 +147,7 @@ class Exercises:
         """Send a photo to the API."""
         known = len(self.subject.trail.update())
         answer = self.subject.stage.post(draw_photo(toy_photos(seed=0)[0]))
+        time.sleep(_LOGS_SECONDS)
         failure = f"{answer.status_code} {answer.text}" if answer.status_code >= 500 else ""
         return self._judge(role, statement, known, failure, "the API answers with an error")
 
@@ -158,28 +169,47 @@ class Exercises:
         known = len(self.subject.trail.update())
         answer = self.subject.stage.client("lambda").invoke(FunctionName=self._functions[role.arn], Payload=b"{}")
         text = answer["Payload"].read().decode()
-        return self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
+        found = self._judge(role, statement, known, text if "FunctionError" in answer else "", "the function fails")
+        return replace(found, answer=text)
 
-    def _change_stack(self, role: Role, statement: Statement) -> Outcome:
-        """Update the stack so that the custom resource has other properties."""
+    def _ask_resource(self, role: Role, statement: Statement) -> Outcome:
+        """Ask the function of a custom resource what CloudFormation asks when the resource is changed."""
         seeds.plant(self.subject, self.recordings, statement.actions)
-        stacks, known = self.subject.stage.client("cloudformation"), len(self.subject.trail.update())
-        template = self._template(role.stack)
-        for resource in template["Resources"].values():
-            if "ServiceToken" in resource.get("Properties", {}):
-                resource["Properties"]["Changed"] = str(time.time_ns())
-        stack = self._describe(role.stack)
-        stacks.update_stack(
-            StackName=role.stack,
-            TemplateBody=json.dumps(template),
-            Capabilities=_CAPABILITIES,
-            Parameters=[
-                {"ParameterKey": each["ParameterKey"], "UsePreviousValue": True} for each in stack.get("Parameters", [])
-            ],
-        )
-        ended = self._wait(stack["StackId"])
-        failure = "" if ended["StackStatus"] == "UPDATE_COMPLETE" else self._reasons(stack["StackId"])
-        return self._judge(role, statement, known, failure, "the stack's update fails")
+        known = len(self.subject.trail.update())
+        function, failures = self._functions[role.arn], []
+        for logical_id, resource in self._template(role.stack)["Resources"].items():
+            token = resource.get("Properties", {}).get("ServiceToken")
+            if token is not None and function == self._resolved(role.stack, {"Ref": token["Fn::GetAtt"][0]}):
+                failures.append(self._change_resource(role.stack, logical_id, resource["Properties"], function))
+        return self._judge(role, statement, known, "; ".join(filter(None, failures)), "the stack's update fails")
+
+    def _change_resource(self, stack: str, logical_id: str, properties: dict[str, Any], function: str) -> str:
+        """Return why a custom resource cannot be changed; nothing if it can."""
+        s3 = self.subject.stage.client("s3")
+        bucket = next(each["Name"] for each in s3.list_buckets()["Buckets"] if each["Name"].startswith("cdk-"))
+        event = {
+            "RequestType": "Update",
+            "ResponseURL": s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": logical_id}),
+            "StackId": self._describe(stack)["StackId"],
+            "RequestId": "prove",
+            "LogicalResourceId": logical_id,
+            "PhysicalResourceId": self._resolved(stack, {"Ref": logical_id}),
+            "ResourceProperties": self._resolved(stack, properties),
+        }
+        self.subject.stage.client("lambda").invoke(FunctionName=function, Payload=json.dumps(event).encode())
+        answer = json.loads(s3.get_object(Bucket=bucket, Key=logical_id)["Body"].read())
+        return "" if answer["Status"] == "SUCCESS" else str(answer["Reason"])
+
+    def _resolved(self, stack: str, value: Any) -> Any:
+        """Return a property with the names of resources in place of references; other functions stay as they are."""
+        if isinstance(value, dict) and value.keys() == {"Ref"} and not value["Ref"].startswith("AWS::"):
+            found = self.subject.stage.client("cloudformation").describe_stack_resource(
+                StackName=stack, LogicalResourceId=value["Ref"]
+            )
+            return found["StackResourceDetail"]["PhysicalResourceId"]
+        if isinstance(value, dict):
+            return {name: self._resolved(stack, each) for name, each in value.items()}
+        return [self._resolved(stack, each) for each in value] if isinstance(value, list) else value
 
     def _delete_stack(self, role: Role, statement: Statement) -> Outcome:
         seeds.plant(self.subject, self.recordings, statement.actions)
@@ -210,5 +240,9 @@ class Exercises:
 
     def _reasons(self, stack_id: str) -> str:
         events = self.subject.stage.client("cloudformation").describe_stack_events(StackName=stack_id)["StackEvents"]
-        failed = [each for each in events if each["ResourceStatus"].endswith("_FAILED")]
-        return "; ".join(each.get("ResourceStatusReason", "") for each in failed[:2])
+        reasons = [
+            each.get("ResourceStatusReason", "") for each in events if each["ResourceStatus"].endswith("_FAILED")
+        ]
+        # What stays only because something else does is not the reason.
+        own = [each for each in reasons if not each.startswith("The following") and "needs it" not in each]
+        return "; ".join(own[:1])

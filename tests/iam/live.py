@@ -31,10 +31,14 @@ _STOP_SECONDS = 2.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one exercise of a role showed; without a refusal, the statement was not missed."""
+    """What one exercise of a role showed; without a refusal, the statement was not missed.
+
+    ``answer`` is what a function said, for the case that nobody knows why it was not.
+    """
 
     refused: Evaluation | None
     consequence: str = ""
+    answer: str = ""
 
     @property
     def is_miss(self) -> bool:
@@ -141,7 +145,7 @@ class Subject:
 
     def judge(self, refused: Evaluation | None, consequence: str) -> Outcome:
         """Return what a refusal, if there was one, led to."""
-        if refused is not None and refused.action.startswith(_TELEMETRY):
+        if refused is not None and refused.action.startswith(_TELEMETRY) and refused.action not in consequence:
             return Outcome(refused, "its logs and metrics are lost")
         return Outcome(refused, consequence)
 

@@ -17,16 +17,18 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from infra.policies import UNPROVEN
 from tests.end_to_end.checkout import ROOT, Checkout, copy_checkout
 from tests.end_to_end.local_stage import add_stage, running_stage
-from tests.iam import elsewhere
-from tests.iam.exercises import Exercises
+from tests.iam import elsewhere, seeds
+from tests.iam.exercises import Exercise, Exercises
 from tests.iam.live import Outcome, Subject, sentence
+from tests.iam.photos import upload_photos, upload_zip
 from tests.iam.roles import Role, Statement, changed, deployed, document, synthesized
 from tests.iam.table import Row, write
 from tests.iam.usage import grants, unused
-from training.toy import draw_photo, toy_photos
 
 STAGE = "proof"
 _OTHER_BUCKET = "proof-photos"
@@ -34,6 +36,8 @@ _OTHER_BUCKET = "proof-photos"
 OPTIONS: dict[str, Any] = {
     "customer_key": True,
     "removal": "destroy",
+    # With checkpoints.
+    "jobs": {"train": {"spot": True}},
     "gate": {"minimum_accuracy": 0.0},
     "endpoint": {
         "capture_percent": 100,
@@ -45,8 +49,6 @@ OPTIONS: dict[str, Any] = {
     "watch": {"email": "nobody@example.com"},
     "source_buckets": [_OTHER_BUCKET],
 }
-_PHOTOS = {"train": 6, "valid": 2, "test": 2}
-_CLASSES = 2
 _PAGE = ROOT / "docs" / "security.md"
 _RESULTS = ROOT / "build" / "prove-iam" / "results.json"
 _CHANGED_CONDITION = "prove-iam.example"
@@ -62,7 +64,7 @@ class Proof:
         self.options = options
         self.rows: list[Row] = []
         (own,) = [name for name in subject.buckets() if "log" not in name]
-        self.given = {"source": upload_photos(subject, own), "backbone": "auto", "trials": 1, "epochs": 0}
+        self.given = {**upload_zip(subject, own), "backbone": "auto", "trials": 1, "epochs": 0}
         self.exercises = Exercises(subject, self.given)
         self.iam = subject.stage.client("iam")
         self._begun = time.monotonic()
@@ -75,11 +77,15 @@ class Proof:
         later = self._take_away(self._statements(idle))
         self._say("recording an execution that replaces the endpoint's model")
         self.subject.stage.client("s3").create_bucket(Bucket=_OTHER_BUCKET)
-        other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "seed": 1}
+        seeds.no_shared_log_group(self.subject)
+        other = {"source": upload_photos(self.subject, _OTHER_BUCKET), "source_fingerprint": "", "seed": 1}
         self.exercises.recordings.append(self.subject.record({**self.given, **other}))
-        self._say("recording an execution that finds a model in production")
+        self._say("recording an execution that finds a model in production, a broken endpoint and a lock left behind")
+        seeds.broken_endpoint(self.subject, self.exercises.recordings)
+        seeds.held_lock(self.subject)
         again = self.exercises.recordings[-1].begin_at("Gate")
         self.exercises.recordings.append(self.subject.record(self.given, definition=again))
+        self._look_for_refusals()
         later += self._take_away(self._statements([role for role in self.roles if role not in idle]))
         self._to_the_end(later)
         if not self.options.only:
@@ -93,6 +99,19 @@ class Proof:
             for statement in role.statements
             if self.options.only in ("", f"{role.title}/{statement.sid}", role.title)
         ]
+
+    def _look_for_refusals(self) -> None:
+        """Add what the recorded executions were refused although nothing had been taken away."""
+        titles = {role.arn: role.title for role in self.roles}
+        refused = {
+            (titles[each.role], each.action, each.resource)
+            for each in self.subject.trail.update()
+            if not each.allowed
+            and each.role in titles
+            and any(recording.covers(each.time, 0) for recording in self.exercises.recordings)
+        }
+        for title, action, resource in sorted(refused):
+            self._add(Row(title, "none", action, "", f"{action} on {resource} is missing: no statement allows it"))
 
     def _looks_at_idle_endpoints(self, role: Role) -> bool:
         return any("cloudwatch:GetMetricStatistics" in statement.actions for statement in role.statements)
@@ -139,11 +158,22 @@ class Proof:
     def _first_miss(self, role: Role, statement: Statement, instead: dict[str, Any] | None) -> Outcome | None:
         found: Outcome | None = None
         for exercise in self.exercises.of(role, statement):
-            with changed(self.iam, role, statement, instead):
-                found = exercise()
-            self._tell(found)
+            found = self._try(exercise, role, statement, instead)
             if found.is_miss:
                 break
+        return found
+
+    def _try(
+        self, exercise: Exercise, role: Role, statement: Statement, instead: dict[str, Any] | None = None
+    ) -> Outcome:
+        """Return the outcome of one exercise; one that breaks off shows nothing."""
+        try:
+            with changed(self.iam, role, statement, instead):
+                found = exercise()
+        except (AssertionError, ClientError, LookupError) as error:
+            self._say(f"  breaks off: {str(error)[:500]}")
+            return Outcome(None)
+        self._tell(found)
         return found
 
     def _to_the_end(self, later: Sequence[tuple[Role, Statement]]) -> None:
@@ -154,9 +184,7 @@ class Proof:
                 self._say(f"{number}/{len(mine)} at the end of {stack}: {role.title} / {statement.sid}")
                 found: Outcome | None = None
                 for exercise in self.exercises.at_the_end(role, statement):
-                    with changed(self.iam, role, statement, None):
-                        found = exercise()
-                    self._tell(found)
+                    found = self._try(exercise, role, statement)
                 self._add(_row(role, statement, found))
             if not self.options.only:
                 self.exercises.delete_stack(stack)
@@ -175,24 +203,13 @@ class Proof:
         _RESULTS.write_text(json.dumps([asdict(each) for each in self.rows], indent=1), "utf-8")
 
     def _tell(self, found: Outcome) -> None:
-        self._say(f"  {found.consequence[:300] or 'nothing fails'}")
+        self._say(f"  {found.consequence[:300] or f'nothing fails {found.answer[:300]}'}")
         if found.refused is not None:
             self._say(f"  {sentence(found.refused)}")
 
     def _say(self, text: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
         print(f"[{minutes}:{seconds:02}] {text}", flush=True)
-
-
-def upload_photos(subject: Subject, bucket: str) -> str:
-    """Upload a few drawn photos and return where they are."""
-    s3 = subject.stage.client("s3")
-    wanted = {(breed, split): count for breed in range(_CLASSES) for split, count in _PHOTOS.items()}
-    for photo in toy_photos(seed=0):
-        if wanted.get((photo.breed, photo.split), 0):
-            wanted[photo.breed, photo.split] -= 1
-            s3.put_object(Bucket=bucket, Key=f"datasets/proof/{photo.place}", Body=draw_photo(photo))
-    return f"s3://{bucket}/datasets/proof/"
 
 
 def explained(possible: Sequence[Role], proven: Sequence[Role]) -> list[Row]:
@@ -254,9 +271,9 @@ def main() -> int:
     rows.sort(key=lambda row: order.index(row.role))
     for row in rows:
         print(f"{row.role:45} {row.sid:28} {row.problem or row.without}")
-    if options.write and not options.only:
-        write(_PAGE, [row for row in rows if not row.problem])
     problems = [row for row in rows if row.problem]
+    if options.write and not options.only and not problems:
+        write(_PAGE, rows)
     print(f"{len(rows) - len(problems)} statements are missed or explained, {len(problems)} problems")
     return 1 if problems else 0
 

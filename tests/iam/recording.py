@@ -62,9 +62,9 @@ class Recording:
         """Return a definition that begins with a step, under another name."""
         return self._begin(next(visit for visit in self.visits if visit.step == step), fresh=True)
 
-    def covers(self, moment: float) -> bool:
-        """Whether the execution ran then; what it sets off may come a little later."""
-        return self.visits[0].entered <= moment <= self.visits[-1].left + 2
+    def covers(self, moment: float, later: float = 2.0) -> bool:
+        """Whether the execution ran then; what it sets off may come some seconds later."""
+        return self.visits[0].entered <= moment <= self.visits[-1].left + later
 
     def has_called(self, operation: str) -> bool:
         """Whether the execution called an operation."""

@@ -1,11 +1,12 @@
 """Things for a cleanup to find: each permission to delete or stop needs something to delete or stop."""
 
 import itertools
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from contract.names import VARIANT
+from contract.names import VARIANT, Prefix
 from tests.iam.live import Subject
 from tests.iam.recording import Recording
 
@@ -133,9 +134,46 @@ def _no_shared_log_group(subject: Subject, recordings: Recordings) -> None:
         logs.delete_log_group(logGroupName=group["logGroupName"])
 
 
+def no_shared_log_group(subject: Subject) -> None:
+    """Delete the log group of all training jobs, as somebody who tidies up may do."""
+    _no_shared_log_group(subject, [])
+
+
+def held_lock(subject: Subject) -> None:
+    """Leave the lock of an execution that did not live to release it."""
+    (bucket,) = [name for name in subject.buckets() if "log" not in name]
+    ended = subject.states.list_executions(stateMachineArn=subject.machine)["executions"][0]["executionArn"]
+    body = json.dumps({"execution_arn": ended, "run": "0" * 9, "taken_at": ""})
+    subject.stage.client("s3").put_object(Bucket=bucket, Key=f"{Prefix.LOCKS}/deploy.json", Body=body.encode())
+
+
+def broken_endpoint(subject: Subject, recordings: Recordings) -> None:
+    """Put an endpoint that failed in the place of the stage's own."""
+    sagemaker, name = subject.stage.client("sagemaker"), _name(subject)
+    given = _given(recordings, "createModel", ModelName=name)
+    container = {**given["PrimaryContainer"], "ModelDataUrl": f"s3://{subject.buckets()[0]}/none/model.tar.gz"}
+    sagemaker.create_model(**{**given, "PrimaryContainer": container})
+    given = _given(recordings, "createEndpointConfig", EndpointConfigName=name)
+    variants = [{**variant, "ModelName": name} for variant in given["ProductionVariants"]]
+    sagemaker.create_endpoint_config(**{**given, "ProductionVariants": variants})
+    sagemaker.delete_endpoint(EndpointName=subject.stage.prefix)
+    while subject.stage.prefix in [each["EndpointName"] for each in sagemaker.list_endpoints()["Endpoints"]]:
+        time.sleep(0.3)
+    _create_endpoint(subject, EndpointName=subject.stage.prefix, EndpointConfigName=name)
+
+
+def _let_write(subject: Subject, bucket: str) -> None:
+    """Take back what a cleanup that began has put into the bucket's policy."""
+    s3 = subject.stage.client("s3")
+    policy = json.loads(s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    policy["Statement"] = [each for each in policy["Statement"] if each["Action"] != "s3:PutObject"]
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
+
+
 def _objects(subject: Subject, recordings: Recordings) -> None:
     s3 = subject.stage.client("s3")
     for bucket in subject.buckets():
+        _let_write(subject, bucket)
         for _ in range(2):
             s3.put_object(Bucket=bucket, Key="seed", Body=b"")
         s3.delete_object(Bucket=bucket, Key="seed")
@@ -143,6 +181,7 @@ def _objects(subject: Subject, recordings: Recordings) -> None:
 
 def _upload(subject: Subject, recordings: Recordings) -> None:
     for bucket in subject.buckets():
+        _let_write(subject, bucket)
         subject.stage.client("s3").create_multipart_upload(Bucket=bucket, Key="seed")
 
 

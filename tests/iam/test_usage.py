@@ -46,6 +46,13 @@ def test_what_cannot_be_asked_for_here_is_explained_and_left_out() -> None:
     assert _parts(_statement(("xray:PutTraceSegments",), sid="Tracing"), Tracing="no X-Ray here") == []
 
 
+def test_an_action_that_cannot_be_asked_for_here_may_need_the_other_resource() -> None:
+    statement = _statement(("s3:GetObject", "s3:Never"), ("arn:aws:s3:::b/*", "arn:aws:s3:::c/*"))
+    asked = _asked("s3:GetObject", "arn:aws:s3:::b/k")
+    assert _parts(statement, asked) == ["s3:Never", "arn:aws:s3:::c/*"]
+    assert unused([_role(statement)], [asked], {"s3:Never": "not here"}) == []
+
+
 def test_the_same_action_on_another_resource_does_not_count() -> None:
     statement = _statement(("s3:GetObject",), ("arn:aws:s3:::b/*",))
     assert not grants(statement, _asked("s3:GetObject", "arn:aws:s3:::other/k"))

@@ -58,6 +58,8 @@ def _unused(statement: Statement, asked: set[tuple[str, str]], unproven: Mapping
     for action in statement.actions:
         if action not in unproven and not any(_matches(action.lower(), each.lower()) for each, _ in used):
             yield action
+    if any(action in unproven for action in statement.actions):
+        return  # whatever resources that one needs
     for resource in statement.resources:
         if not any(_matches(resource, each) for _, each in used):
             yield resource
