@@ -26,6 +26,7 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
     "core.iam_evaluator": (
         "AuthError",
         "EvalContext",
+        "_anonymous",
         "_service_principal_matches",
         "enforce",
         "evaluate_trust_policy",

@@ -141,9 +141,14 @@ def require_permission(
     """
     from ministack.core import iam_actions, iam_evaluator
 
-    denied = iam_evaluator.enforce(
-        access_key_id, action, action.partition(":")[0], REGION, resource_arn=resource_arn, service_context=context
-    )
+    # The request that led here may be anonymous, as one to the API is; the principal that is judged never is.
+    token = iam_evaluator._anonymous.set(False)
+    try:
+        denied = iam_evaluator.enforce(
+            access_key_id, action, action.partition(":")[0], REGION, resource_arn=resource_arn, service_context=context
+        )
+    finally:
+        iam_evaluator._anonymous.reset(token)
     if denied is None:
         return
     if isinstance(denied, iam_evaluator.AuthError):

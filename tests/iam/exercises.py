@@ -22,6 +22,7 @@ _STACK_SECONDS = 240.0
 # How an endpoint keeps what it was asked and answered, and after which time at the latest.
 _KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
 _CAPTURE_SECONDS = 30.0
+_LOG_SECONDS = 5.0
 # A function's log lines are written after its answer.
 _LOGS_SECONDS = 0.5
 # What an execution that is stopped has to stop, and what had started that.
@@ -149,6 +150,10 @@ class Exercises:
         answer = self.subject.stage.post(draw_photo(toy_photos(seed=0)[0]))
         time.sleep(_LOGS_SECONDS)
         failure = f"{answer.status_code} {answer.text}" if answer.status_code >= 500 else ""
+        # A function's log is written behind its answer.
+        deadline = time.monotonic() + _LOG_SECONDS
+        while not failure and self.subject.refusal(role, statement, known) is None and time.monotonic() < deadline:
+            time.sleep(0.2)
         return self._judge(role, statement, known, failure, "the API answers with an error")
 
     def _interrupt(self, role: Role, statement: Statement) -> Outcome:

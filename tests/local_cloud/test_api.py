@@ -116,6 +116,18 @@ def test_the_function_acts_under_its_role(api: Api) -> None:
     assert "s3:ListAllMyBuckets" in body["denied"]
 
 
+def test_what_the_function_logs_for_a_call_without_a_signature_is_kept(cloud: RunningCloud, api: Api) -> None:
+    logs = cloud.client("logs")
+
+    def count() -> int:
+        groups = logs.describe_log_groups(logGroupNamePrefix="/aws/lambda/echo")["logGroups"]
+        return len(logs.describe_log_streams(logGroupName="/aws/lambda/echo")["logStreams"]) if groups else 0
+
+    before = count()
+    api.post(b"x")
+    assert count() == before + 1
+
+
 def test_a_wrong_key_is_refused(api: Api) -> None:
     assert api.post(b"x", key="wrong") == (403, {"message": "Forbidden"})
 
