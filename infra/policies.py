@@ -16,6 +16,19 @@ VPC_DESCRIPTIONS: Final = (
     "ec2:DescribeVpcs",
 )
 
+# What the Step Functions developer guide ("Logging using CloudWatch Logs") asks for: the service sets up a delivery of
+# its own to the log group, and checks it with the state machine's role.
+LOG_DELIVERY: Final = (
+    "logs:CreateLogDelivery",
+    "logs:DeleteLogDelivery",
+    "logs:DescribeLogGroups",
+    "logs:DescribeResourcePolicies",
+    "logs:GetLogDelivery",
+    "logs:ListLogDeliveries",
+    "logs:PutResourcePolicy",
+    "logs:UpdateLogDelivery",
+)
+
 # Statement id, or action -> why it is needed although nothing on the laptop fails without it: `make prove-iam` removes
 # every other statement in turn and wants to see a run fail. One that stands here and is asked for after all is refused.
 UNPROVEN: Final[Mapping[str, str]] = {
@@ -58,17 +71,7 @@ ON_EVERYTHING: Final[Mapping[str, str]] = {
     "cloudwatch:PutMetricData": "has no resource-level permission; a condition on the namespace limits it",
     "ecr:GetAuthorizationToken": "has no resource-level permission; the token opens what the role may pull or push",
     **dict.fromkeys(
-        (
-            "logs:CreateLogDelivery",
-            "logs:DeleteLogDelivery",
-            "logs:DescribeLogGroups",
-            "logs:DescribeResourcePolicies",
-            "logs:GetLogDelivery",
-            "logs:ListLogDeliveries",
-            "logs:PutResourcePolicy",
-            "logs:UpdateLogDelivery",
-        ),
-        "has no resource-level permission; Step Functions asks for it before it logs executions",
+        LOG_DELIVERY, "has no resource-level permission; Step Functions asks for it before it logs executions"
     ),
     **dict.fromkeys(
         (
