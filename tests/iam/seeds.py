@@ -177,6 +177,7 @@ def _objects(subject: Subject, recordings: Recordings) -> None:
         for _ in range(2):
             s3.put_object(Bucket=bucket, Key="seed", Body=b"")
         s3.delete_object(Bucket=bucket, Key="seed")
+        s3.put_object(Bucket=bucket, Key="kept", Body=b"")  # without versions, that one is gone
 
 
 def _upload(subject: Subject, recordings: Recordings) -> None:

@@ -1,10 +1,12 @@
 """Log groups, metrics, and the log lines of those who may not write any."""
 
 import io
+import ssl
 import time
 import zipfile
 from collections.abc import Callable
 
+import httpx
 import pytest
 from botocore.exceptions import ClientError
 
@@ -55,7 +57,12 @@ def _invoke(cloud: RunningCloud, name: str, *permissions: str) -> list[str]:
     logs.create_log_group(logGroupName=f"/aws/lambda/{name}")
     answer = functions.invoke(FunctionName=name)
     assert "FunctionError" not in answer
-    return [event["message"] for event in logs.filter_log_events(logGroupName=f"/aws/lambda/{name}")["events"]]
+    return _lines(cloud, name)
+
+
+def _lines(cloud: RunningCloud, name: str) -> list[str]:
+    found = cloud.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
+    return [event["message"] for event in found["events"]]
 
 
 def test_a_function_that_may_write_logs_writes_them(cloud: RunningCloud) -> None:
@@ -95,3 +102,33 @@ def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allow
         ]
     ]
     assert bool(streams) is allowed
+
+
+def test_a_function_that_is_asked_without_credentials_writes_its_lines_as_well(cloud: RunningCloud) -> None:
+    name = "behind-the-api"
+    _invoke(cloud, name, *_WRITE)
+    api, functions = cloud.client("apigateway"), cloud.client("lambda")
+    made = api.create_rest_api(name=name)["id"]
+    (root,) = api.get_resources(restApiId=made)["items"]
+    api.put_method(restApiId=made, resourceId=root["id"], httpMethod="POST", authorizationType="NONE")
+    function = functions.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    uri = f"arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/{function}/invocations"
+    api.put_integration(
+        restApiId=made,
+        resourceId=root["id"],
+        httpMethod="POST",
+        type="AWS_PROXY",
+        integrationHttpMethod="POST",
+        uri=uri,
+    )
+    api.create_deployment(restApiId=made, stageName="v1")
+    functions.add_permission(
+        FunctionName=name, StatementId="api", Action="lambda:InvokeFunction", Principal="apigateway.amazonaws.com"
+    )
+    tls = ssl.create_default_context(cafile=cloud.connection["ca_bundle"])
+    before = len(_lines(cloud, name))
+    for _ in range(3):
+        url = f"{cloud.connection['endpoint']}/restapis/{made}/v1/_user_request_/"
+        httpx.post(url, verify=tls, trust_env=False)
+    time.sleep(_FLUSH_SECONDS)
+    assert "".join(_lines(cloud, name)[before:]).count("hello") == 3
