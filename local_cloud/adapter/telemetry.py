@@ -1,6 +1,5 @@
 """Logs and metrics: which resources and condition keys they are checked with, and whose role writes them."""
 
-import contextvars
 import functools
 import json
 import logging
@@ -116,23 +115,12 @@ def _may_log(key: str, group: str, stream: str, *, look: bool = False) -> bool:
 
 
 def _allowed(key: str, action: str, resource: str, context: Mapping[str, str] | None = None) -> bool:
-    """Whether a role's session may do something of its own accord, and not for the request that is being answered.
-
-    Asked in a context of its own: a caller without credentials, such as one of the API, would be taken for the session.
-    """
     try:
-        contextvars.Context().run(_require, key, action, resource, context)
+        require_permission(key, action, resource, context)
     except AccessDeniedError as error:
         _logger.warning("logs or metrics are lost: %s", error)
         return False
     return True
-
-
-def _require(key: str, action: str, resource: str, context: Mapping[str, str] | None) -> None:
-    from ministack.core import responses
-
-    with responses.request_scope(ACCOUNT, REGION):
-        require_permission(key, action, resource, context)
 
 
 def _below(group_arn: str, body: bytes) -> str:
