@@ -5,7 +5,7 @@ import webbrowser
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -24,12 +24,8 @@ from console.screen import Screen
 from console.stacks import deployed
 from console.summary import Options
 from console.up import up as stay_up
-from contract.inference import Answer
 from contract.metrics import Objective
 from contract.search_space import Sampler, Stopping
-
-_BAR: Final = 30
-_NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
 
 
 class Place(StrEnum):
@@ -221,7 +217,7 @@ def predict(
         if as_json:
             print(json.dumps({"photo": str(photo)} | found.body(), ensure_ascii=False))
         else:
-            _show_answer(console.screen, photo, found)
+            prediction.show_answer(console.screen, photo, found)
     if failures:
         raise typer.Exit(1)
 
@@ -331,13 +327,3 @@ def _require_running(console: Console) -> None:
         _ = console.cloud.connection
     else:
         console.cloud.start()
-
-
-def _show_answer(screen: Screen, photo: Path, answer: Answer) -> None:
-    screen.say(str(photo), style="bold")
-    if answer.confident is False:
-        screen.say(f"  {_NOT_SURE}")
-    width = max(len(prediction.label) for prediction in answer.predictions)
-    for one in answer.predictions:
-        bar = "█" * round(_BAR * one.probability) if screen.is_live else "#" * round(_BAR * one.probability)
-        screen.say(f"  {one.label:<{width}}  {100 * one.probability:5.1f} %  {bar}".rstrip())

@@ -9,10 +9,13 @@ import httpx
 
 from console.cloud import Cloud
 from console.errors import ConsoleError
+from console.screen import Screen
 from console.stacks import Deployed
 from contract.inference import MAX_PHOTO_BYTES, Answer, ErrorCode
 from contract.names import API_PATH
 
+_BAR: Final = 30
+_NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
 API_KEY_HEADER: Final = "x-api-key"
 # A cold endpoint on AWS answers within API Gateway's own 29 s or not at all.
 _TIMEOUT: Final = httpx.Timeout(40.0, connect=10.0)
@@ -102,3 +105,14 @@ def _json(response: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
+
+
+def show_answer(screen: Screen, photo: Path, answer: Answer) -> None:
+    """Say what is on a photo, with a bar for each probability."""
+    screen.say(str(photo), style="bold")
+    if answer.confident is False:
+        screen.say(f"  {_NOT_SURE}")
+    width = max(len(prediction.label) for prediction in answer.predictions)
+    for one in answer.predictions:
+        bar = "█" * round(_BAR * one.probability) if screen.is_live else "#" * round(_BAR * one.probability)
+        screen.say(f"  {one.label:<{width}}  {100 * one.probability:5.1f} %  {bar}".rstrip())
