@@ -88,10 +88,6 @@ def _deploy(cloud: RunningCloud) -> str:
 
 @pytest.fixture(scope="session")
 def api_id(cloud: RunningCloud) -> str:
-    url = cloud.connection["api_url"]
-    status, body = Api(url).post(b"x")
-    assert status == 404
-    assert "deploy" in body["error"]["message"]
     return _deploy(cloud)
 
 
@@ -101,6 +97,12 @@ def api(request: pytest.FixtureRequest, cloud: RunningCloud, api_id: str) -> Api
         return Api(cloud.connection["api_url"])
     context = ssl.create_default_context(cafile=cloud.connection["ca_bundle"])
     return Api(f"{cloud.connection['endpoint']}/restapis/{api_id}/test/_user_request_", context)
+
+
+def test_where_nothing_is_deployed_the_short_address_says_so(own_cloud: RunningCloud) -> None:
+    status, body = Api(own_cloud.start().connection["api_url"]).post(b"x")
+    assert status == 404
+    assert "deploy" in body["error"]["message"]
 
 
 def test_a_request_reaches_the_function_as_it_was_sent(api: Api) -> None:

@@ -104,11 +104,14 @@ def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allow
     assert bool(streams) is allowed
 
 
-def test_a_function_that_is_asked_without_credentials_writes_its_lines_as_well(cloud: RunningCloud) -> None:
+def test_a_function_that_is_asked_without_credentials_writes_its_lines_as_well(
+    cloud: RunningCloud, request: pytest.FixtureRequest
+) -> None:
     name = "behind-the-api"
     _invoke(cloud, name, *_WRITE)
     api, functions = cloud.client("apigateway"), cloud.client("lambda")
     made = api.create_rest_api(name=name)["id"]
+    request.addfinalizer(lambda: api.delete_rest_api(restApiId=made))  # the short address means the newest API
     (root,) = api.get_resources(restApiId=made)["items"]
     api.put_method(restApiId=made, resourceId=root["id"], httpMethod="POST", authorizationType="NONE")
     function = functions.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
