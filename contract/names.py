@@ -80,6 +80,10 @@ class OutputFile(StrEnum):
     HISTORY = "history.json"  # one row per epoch, see training/history.py
     REPORT = "report.html"
     TENSORS = "tensors"  # what smdebug saved
+    PREDICTIONS = "predictions.json"  # what the model said of each test photo, see training/predictions.py
+    FINDINGS = "findings.json"  # which rules were evaluated and what they found, see contract/findings.py
+    PROFILE = "profile.json"  # where the time went
+    TRACE = "trace.json.gz"  # a few steps in full, for Perfetto or chrome://tracing
 
 
 class Step(StrEnum):

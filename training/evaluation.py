@@ -20,11 +20,15 @@ from vision.pixels import Picture
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What the network said to one split: logits (N, classes), labels (N,), and how logits are read."""
+    """What the network said to one split: logits (N, classes), labels (N,), and how logits are read.
+
+    ``photos`` are the N that could be decoded, in the same order; empty where nobody asks which they were.
+    """
 
     logits: Tensor
     labels: Tensor
     calibration: Calibration
+    photos: tuple[LabelledPhoto, ...] = ()
 
     def read_with(self, calibration: Calibration) -> "Evaluation":
         """Return the same logits, read another way."""
@@ -73,7 +77,10 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
         JobInputError: not one of the photos can be decoded.
     """
 
+    decoded: list[int] = []
+
     def transform(number: int, image: Picture) -> Tensor:
+        decoded.append(number)  # by several threads, in any order
         return model.preprocessing.apply(image).unsqueeze(0)
 
     device = model.classifier.head.weight.device
@@ -84,7 +91,8 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
         labels.append(batch.labels)
     if not logits:
         raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
-    return Evaluation(torch.cat(logits), torch.cat(labels), model.calibration)
+    seen = tuple(photos[number] for number in sorted(decoded))
+    return Evaluation(torch.cat(logits), torch.cat(labels), model.calibration, seen)
 
 
 def by_class(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:
