@@ -76,7 +76,6 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
     Raises:
         JobInputError: not one of the photos can be decoded.
     """
-
     decoded: list[int] = []
 
     def transform(number: int, image: Picture) -> Tensor:
