@@ -1,0 +1,21 @@
+"""The rules that look at a training's tensors, by AWS's names: what settings may choose from and reports list."""
+
+from typing import Final
+
+TENSOR_RULES: Final = (
+    "AllZero",
+    "ClassImbalance",
+    "Confusion",
+    "DeadRelu",
+    "ExplodingTensor",
+    "LossNotDecreasing",
+    "Overfit",
+    "Overtraining",
+    "PoorWeightInitialization",
+    "SaturatedActivation",
+    "StalledTraining",
+    "TensorVariance",
+    "UnchangedTensor",
+    "VanishingGradient",
+    "WeightUpdateRatio",
+)
