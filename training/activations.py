@@ -14,6 +14,7 @@ from training.mixing import Mixing
 from training.photo_batches import photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.precision import FP32, Precision
+from training.profiling.profiler import NO_PROFILER, Phase, Profiler
 from training.world import BatchPlan
 from vision.backbones import Backbone
 from vision.pixels import Picture
@@ -86,13 +87,18 @@ class ActivationSource(Protocol):
 
 @dataclass(frozen=True)
 class SourceSettings:
-    """How the training set is fed; ``views`` cached per photo, 0: fresh ones in every epoch."""
+    """How the training set is fed; ``views`` cached per photo, 0: fresh ones in every epoch.
+
+    ``threads`` decode the photos; None: as many as there are cores.
+    """
 
     plan: BatchPlan
     seed: int
     views: int
     changes: PixelChanges = field(default=NO_CHANGES)
     mixing: Mixing | None = None
+    threads: int | None = None
+    profiler: Profiler = NO_PROFILER
 
 
 class FreshViews:
@@ -115,7 +121,7 @@ class FreshViews:
 
         own = [self._photos[number] for number in numbers]
         yielded = 0
-        for batch in photo_batches(own, self._reader, view, settings.plan.micro_batch):
+        for batch in photo_batches(own, self._reader, view, settings.plan.micro_batch, settings.threads):
             rng = random.Random(f"{settings.seed}/{epoch}/mixing/{settings.plan.world.rank}/{yielded}")
             yield self._activations(batch.views[:, 0], batch.labels, rng)
             yielded += 1
@@ -125,10 +131,13 @@ class FreshViews:
 
     def _activations(self, photos: Tensor, labels: Tensor, rng: random.Random) -> Activations:
         """Blend photos (N, 3, crop, crop) where that is wanted, and run the frozen part over them."""
-        photos, labels, targets = photos.to(self._part.device), labels.to(self._part.device), None
+        profiler, targets = self._settings.profiler, None
+        with profiler.phase(Phase.COPY):
+            photos, labels = photos.to(self._part.device), labels.to(self._part.device)
         if self._settings.mixing is not None and len(labels):
             photos, targets = self._settings.mixing.mixed(photos, labels, rng)
-        return Activations(self._part.run_frozen(photos), labels, targets)
+        with profiler.phase(Phase.FORWARD):
+            return Activations(self._part.run_frozen(photos), labels, targets)
 
 
 class CachedViews:
@@ -144,7 +153,10 @@ class CachedViews:
         for share in self._settings.plan.share(_order(photos, self._settings.seed, epoch)):
             chosen = torch.tensor(share, dtype=torch.int64)
             values = self._cache.values[chosen, view[chosen]].float()
-            yield Activations(values.to(self._device), self._cache.labels[chosen].to(self._device))
+            labels = self._cache.labels[chosen]
+            with self._settings.profiler.phase(Phase.COPY):
+                batch = Activations(values.to(self._device), labels.to(self._device))
+            yield batch
 
 
 def _order(photos: int, seed: int, epoch: int) -> list[int]:
@@ -184,7 +196,7 @@ def run_frozen_over(
         return torch.stack([spec.apply(image), *more])
 
     values, labels = [], []
-    for batch in photo_batches(photos, reader, transform, max(1, FORWARD_BATCH // views)):
+    for batch in photo_batches(photos, reader, transform, max(1, FORWARD_BATCH // views), settings.threads):
         stop.check()
         out = part.run_frozen(batch.views.flatten(0, 1).to(part.device))  # (N * V, C, h, w)
         values.append(out.to("cpu", torch.float16).reshape(*batch.views.shape[:2], *out.shape[1:]))

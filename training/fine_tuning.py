@@ -17,6 +17,7 @@ from training.checkpoints import Checkpoints
 from training.debugging import Debugger
 from training.environment import StopSignal
 from training.history import Epoch
+from training.profiling.profiler import NO_PROFILER, Phase, Profiler
 from training.progress import say
 from training.scores import Score
 from training.trained_network import Average, TrainedNetwork
@@ -60,6 +61,7 @@ class Tools:
     debugger: Debugger
     stop: StopSignal
     on_epoch: Callable[[Epoch], None]
+    profiler: Profiler = NO_PROFILER
 
 
 @dataclass
@@ -114,7 +116,7 @@ class FineTuner:
         for epoch in range(len(history) + 1, self._settings.epochs + 1):
             start = time.perf_counter()
             train = self._train(epoch, steps_per_epoch, tools)
-            with self._average.in_place():
+            with tools.profiler.phase(Phase.VALIDATE), self._average.in_place():
                 valid = self._validate(tools.debugger)
                 if valid.better_than(best.score):
                     best = _Best(valid, epoch, self._state())
@@ -124,7 +126,8 @@ class FineTuner:
             )
             history.append(row)
             if self._world.is_chief:
-                tools.checkpoints.save(epoch, self._checkpoint(history, best))
+                with tools.profiler.phase(Phase.SAVE):
+                    tools.checkpoints.save(epoch, self._checkpoint(history, best))
             tools.on_epoch(row)
         self._network.load_state_dict(best.state)
         kept = f"fine-tuning epoch {best.epoch}" if best.epoch else "the fitted head, which fine-tuning did not improve"
@@ -133,17 +136,19 @@ class FineTuner:
 
     def _train(self, epoch: int, steps_per_epoch: int, tools: Tools) -> Score:
         """Train one epoch. Every batch norm stays in eval mode: small sets would spoil its ImageNet statistics."""
-        plan, seen = self._settings.plan, _nothing_seen(self._device)
+        plan, seen, profiler = self._settings.plan, _nothing_seen(self._device), tools.profiler
         tools.debugger.training()
-        for position, batch in enumerate(self._source.batches(epoch)):
+        profiler.begin((epoch - 1) * steps_per_epoch)
+        for position, batch in enumerate(profiler.waited_for(self._source.batches(epoch))):
             number, within = divmod(position, plan.accumulated)
             last = within == plan.accumulated - 1
             if within == 0:
                 self._begin_step(((epoch - 1) * steps_per_epoch + number) / (self._settings.epochs * steps_per_epoch))
             if last or len(batch.labels):
-                seen += self._accumulate(batch, last)
+                seen += self._accumulate(batch, last, profiler)
             if last:
-                self._end_step(tools.stop)
+                self._end_step(tools.stop, profiler)
+                profiler.step()
         return _score(self._world.sum(seen))
 
     def _begin_step(self, progress: float) -> None:
@@ -152,29 +157,32 @@ class FineTuner:
         self._optimizer.zero_grad()
         self._weight = 0.0
 
-    def _accumulate(self, batch: Activations, last: bool) -> Tensor:
+    def _accumulate(self, batch: Activations, last: bool, profiler: Profiler) -> Tensor:
         """Add a micro-batch's gradients to the step's, and those of the other processes to its last one's."""
         with self._alone_until(last):
-            logits = self._shared(batch.values)
-            loss, weight = self._weighed(logits, batch)
+            with profiler.phase(Phase.FORWARD):
+                logits = self._shared(batch.values)
+                loss, weight = self._weighed(logits, batch)
             # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
             scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
-            torch.autograd.backward(scaled)
+            with profiler.phase(Phase.BACKWARD):
+                torch.autograd.backward(scaled)
         self._weight += weight
         return _seen(logits.detach(), batch.labels)
 
-    def _end_step(self, stop: StopSignal) -> None:
+    def _end_step(self, stop: StopSignal, profiler: Profiler) -> None:
         weight, asked_to_stop = self._world.sum_of(self._weight, float(stop.received), device=self._device)
         # All processes stop at the same step, or one would wait for the others for ever.
         stop.check(elsewhere=asked_to_stop > 0)
         if weight == 0:  # not one photo of the batch could be decoded
             return
-        self._scaler.unscale_(self._optimizer)
-        # DistributedDataParallel has divided by the number of processes.
-        self._scale_gradients(self._settings.plan.batch * self._world.size / weight)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        self._average.update()
+        with profiler.phase(Phase.OPTIMIZER):
+            self._scaler.unscale_(self._optimizer)
+            # DistributedDataParallel has divided by the number of processes.
+            self._scale_gradients(self._settings.plan.batch * self._world.size / weight)
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._average.update()
 
     def _weighed(self, logits: Tensor, batch: Activations) -> tuple[Tensor, float]:
         """Return the mean loss of a micro-batch and the weight that it is the mean over."""

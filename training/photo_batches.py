@@ -32,15 +32,26 @@ class Batch:
     labels: Tensor
 
 
+def loader_threads() -> int:
+    """Return how many threads decode photos unless told otherwise: one per core, 16 at most."""
+    return min(cores(), MOST_THREADS)
+
+
 def photo_batches(
-    photos: Sequence[LabelledPhoto], reader: PhotoReader, transform: Transform, batch_size: int
+    photos: Sequence[LabelledPhoto],
+    reader: PhotoReader,
+    transform: Transform,
+    batch_size: int,
+    threads: int | None = None,
 ) -> Iterator[Batch]:
     """Yield the photos in their order; those that cannot be decoded are missing.
+
+    ``threads`` decode them; None: as ``loader_threads`` says.
 
     Threads, not the worker processes of torch's DataLoader: decoders and scaling release the interpreter lock, and
     threads need no fork beside running threads, no shared memory and no care when the job is killed.
     """
-    threads = min(cores(), MOST_THREADS)
+    threads = threads or loader_threads()
     pinned = torch.cuda.is_available()  # what a GPU fetches from such memory need not be copied once more
 
     def load(job: tuple[int, LabelledPhoto]) -> tuple[Tensor, int] | None:

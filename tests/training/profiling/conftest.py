@@ -1,0 +1,48 @@
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.training.profiling.small_training import Wrap, fine_tune
+from training.profiling.clocks import HostClock
+from training.profiling.gpu import Gpu
+from training.profiling.profile import Profile, Setting
+from training.profiling.recording import RecordingProfiler
+from training.profiling.trace import Trace
+
+
+def open_one(folder: Path) -> RecordingProfiler:
+    """Return a profiler whose process started when it was opened."""
+    trace = Trace(folder / "trace.json.gz", torch.device("cpu"))
+    return RecordingProfiler(HostClock(), Gpu(), trace, Setting(2), time.time())
+
+
+@pytest.fixture
+def profiler(tmp_path: Path) -> Iterator[RecordingProfiler]:
+    made = open_one(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def profiled(profiler: RecordingProfiler, tmp_path: Path) -> Callable[..., Profile]:
+    """Return a function that fine-tunes under the profiler and returns what it saw."""
+
+    def run(epochs: int = 2, wrap: Wrap = lambda source: source) -> Profile:
+        fine_tune(tmp_path / "checkpoints", profiler, epochs, wrap)
+        return profiler.finish()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Profile, float, Path]:
+    """Return the profile of an ordinary training, the seconds that it took, and where its trace is."""
+    folder = tmp_path_factory.mktemp("usual")
+    begun = time.perf_counter()
+    profiler = open_one(folder)
+    fine_tune(folder / "checkpoints", profiler, epochs=3)
+    took = time.perf_counter() - begun
+    return profiler.finish(), took, folder

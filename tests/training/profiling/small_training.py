@@ -1,0 +1,50 @@
+"""A real small fine-tuning for a profiler to look at."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from training.activations import Activations, ActivationSource, CachedViews, SourceSettings, TrainedPart
+from training.checkpoints import Checkpoints
+from training.debugging import NO_DEBUGGER
+from training.environment import StopSignal
+from training.fine_tuning import FineTuner, FineTuning, Tools
+from training.profiling.profiler import Profiler
+from training.world import BatchPlan
+from vision.backbones import load_backbone
+from vision.heads import Head
+
+PHOTOS, BATCH, CLASSES = 96, 8, 3
+STEPS = PHOTOS // BATCH
+
+
+class Slowed:
+    """A source whose batches with these numbers are late."""
+
+    def __init__(self, source: ActivationSource, seconds: float, every: int) -> None:
+        self._source, self._seconds, self._every, self._count = source, seconds, every, 0
+
+    def batches(self, epoch: int) -> Iterator[Activations]:
+        for batch in self._source.batches(epoch):
+            self._count += 1
+            if self._count % self._every == 0:
+                time.sleep(self._seconds)
+            yield batch
+
+
+Wrap = Callable[[ActivationSource], ActivationSource]
+
+
+def fine_tune(folder: Path, profiler: Profiler, epochs: int = 2, wrap: Wrap = lambda source: source) -> None:
+    """Fine-tune the last layers of a random EfficientNet-Lite0 on drawn activations."""
+    part = TrainedPart(load_backbone("efficientnet_lite0", weights="none").backbone, "head")
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(PHOTOS) % CLASSES
+    values = torch.randn(PHOTOS, 1, 320, 7, 7, generator=generator) + labels.view(-1, 1, 1, 1, 1)  # (N, 1, C, h, w)
+    data, plan = Activations(values.half(), labels), BatchPlan(BATCH, 1)
+    source = CachedViews(data, SourceSettings(plan, 0, 1, profiler=profiler), torch.device("cpu"))
+    tuner = FineTuner(part, Head(1280, CLASSES), wrap(source), data, FineTuning(epochs, 1e-3, 1e-2, plan))
+    tools = Tools(Checkpoints(folder, {}, lambda line: None), NO_DEBUGGER, StopSignal(), lambda row: None, profiler)
+    tuner.run(tools, STEPS, 0)
