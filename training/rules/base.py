@@ -49,11 +49,13 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug publishes no types
 
     Attributes:
         finding: what the last step that met the condition showed; None before.
+        has_data: whether anything was there of what the rule looks at.
     """
 
     def __init__(self, base_trial: Trial) -> None:
         super().__init__(base_trial, action_str="")
         self.finding: Finding | None = None
+        self.has_data = False
 
     @abstractmethod
     def look(self, step: int) -> Finding | None:
@@ -79,13 +81,15 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug publishes no types
         return self.mode(step) not in (modes.EVAL, modes.PREDICT)
 
     def names(self, collection: str, step: int, tensor_regex: str | None = None) -> list[str]:
-        """Return the names of what was saved at a step and belongs to a collection or matches an expression; no samples."""
+        """Return the names of what was saved at a step, in a collection or matching an expression; no samples."""
         known = self.base_trial.collections().get(collection)
         patterns = [] if known is None else list(known.include_regex or [])
         patterns += [tensor_regex] if tensor_regex else []
         listed = set() if known is None else known.tensor_names
         saved = [name for name in self.base_trial.tensor_names(step=step) if not name.startswith(SAMPLE_PREFIX)]
-        return [name for name in saved if name in listed or any(re.search(one, name) for one in patterns)]
+        found = [name for name in saved if name in listed or any(re.search(one, name) for one in patterns)]
+        self.has_data = self.has_data or bool(found)
+        return found
 
     def saved_steps(self, name: str, until: int) -> list[int]:
         """Return the steps up to ``until``, inclusive, at which a tensor was saved in the mode of ``until``."""
@@ -99,9 +103,11 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug publishes no types
     def value(self, name: str, step: int) -> NDArray[Any] | None:
         """Return a whole tensor as it was at a step; None where it was not saved, or only as reductions."""
         try:
-            return np.asarray(self.base_trial.tensor(name).value(step))
+            whole = np.asarray(self.base_trial.tensor(name).value(step))
         except _MISSING:
             return None
+        self.has_data = True
+        return whole
 
     def values(self, name: str, step: int) -> NDArray[Any] | None:
         """Return a tensor as it was at a step, else the sample of it, the same values each time; None: neither."""
@@ -120,5 +126,8 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug publishes no types
         try:
             value = self.base_trial.tensor(name).reduction_value(step, reduction, abs=absolute)
         except _MISSING:
-            return None
+            if reduction != "variance" or absolute:
+                return None
+            deviation = self.reduction(name, step, "std")
+            return None if deviation is None else deviation**2
         return None if value is None else float(np.asarray(value).reshape(-1)[0])
