@@ -105,13 +105,14 @@ class FineTuner:
         Raises:
             Interrupted: SIGTERM came; the last whole epoch is in the checkpoints.
         """
-        tools.debugger.watch(self._network.head, self._criterion)
+        tools.debugger.watch(self._network)
         history: list[Epoch] = []
         found = tools.checkpoints.load_latest()
         if found is None:
             best = _Best(self._validate(tools.debugger), 0, self._state())
         else:
             history, best = self._restore(*found)
+            tools.debugger.skip(steps_per_epoch * len(history), len(history) + 1)
             say(f"resumed from the checkpoint of fine-tuning epoch {len(history)} of {self._settings.epochs}")
         for epoch in range(len(history) + 1, self._settings.epochs + 1):
             start = time.perf_counter()
@@ -137,17 +138,17 @@ class FineTuner:
     def _train(self, epoch: int, steps_per_epoch: int, tools: Tools) -> Score:
         """Train one epoch. Every batch norm stays in eval mode: small sets would spoil its ImageNet statistics."""
         plan, seen, profiler = self._settings.plan, _nothing_seen(self._device), tools.profiler
-        tools.debugger.training()
         profiler.begin((epoch - 1) * steps_per_epoch)
         for position, batch in enumerate(profiler.waited_for(self._source.batches(epoch))):
             number, within = divmod(position, plan.accumulated)
             last = within == plan.accumulated - 1
             if within == 0:
+                tools.debugger.begin()
                 self._begin_step(((epoch - 1) * steps_per_epoch + number) / (self._settings.epochs * steps_per_epoch))
             if last or len(batch.labels):
-                seen += self._accumulate(batch, last, profiler)
+                seen += self._accumulate(batch, last, tools)
             if last:
-                self._end_step(tools.stop, profiler)
+                self._end_step(tools)
                 profiler.step()
         return _score(self._world.sum(seen))
 
@@ -157,29 +158,32 @@ class FineTuner:
         self._optimizer.zero_grad()
         self._weight = 0.0
 
-    def _accumulate(self, batch: Activations, last: bool, profiler: Profiler) -> Tensor:
+    def _accumulate(self, batch: Activations, last: bool, tools: Tools) -> Tensor:
         """Add a micro-batch's gradients to the step's, and those of the other processes to its last one's."""
         with self._alone_until(last):
-            with profiler.phase(Phase.FORWARD):
+            with tools.profiler.phase(Phase.FORWARD):
                 logits = self._shared(batch.values)
                 loss, weight = self._weighed(logits, batch)
             # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
             scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
-            with profiler.phase(Phase.BACKWARD):
+            with tools.profiler.phase(Phase.BACKWARD):
                 torch.autograd.backward(scaled)
+        tools.debugger.batch(logits, batch.labels, loss)
         self._weight += weight
         return _seen(logits.detach(), batch.labels)
 
-    def _end_step(self, stop: StopSignal, profiler: Profiler) -> None:
-        weight, asked_to_stop = self._world.sum_of(self._weight, float(stop.received), device=self._device)
+    def _end_step(self, tools: Tools) -> None:
+        weight, asked_to_stop = self._world.sum_of(self._weight, float(tools.stop.received), device=self._device)
         # All processes stop at the same step, or one would wait for the others for ever.
-        stop.check(elsewhere=asked_to_stop > 0)
+        tools.stop.check(elsewhere=asked_to_stop > 0)
         if weight == 0:  # not one photo of the batch could be decoded
             return
-        with profiler.phase(Phase.OPTIMIZER):
+        with tools.profiler.phase(Phase.OPTIMIZER):
             self._scaler.unscale_(self._optimizer)
             # DistributedDataParallel has divided by the number of processes.
             self._scale_gradients(self._settings.plan.batch * self._world.size / weight)
+        tools.debugger.end(may_overflow=self._scaler.is_enabled())
+        with tools.profiler.phase(Phase.OPTIMIZER):
             self._scaler.step(self._optimizer)
             self._scaler.update()
             self._average.update()
@@ -212,14 +216,15 @@ class FineTuner:
 
     @torch.no_grad()
     def _validate(self, debugger: Debugger) -> Score:
-        debugger.evaluating()
+        debugger.begin(training=False)
         labels = self._valid.labels.to(self._device)
         features = [
             self._network.part.run_trained(values.to(self._device).float())
             for values in torch.split(self._valid.values[:, 0], EVALUATION_BATCH)
         ]
         logits: Tensor = self._network.head(torch.cat(features))
-        self._criterion(logits, labels)  # seen by the debugger
+        debugger.batch(logits, labels, self._criterion(logits, labels))
+        debugger.end()
         return _score(self._world.sum(_seen(logits, labels)))
 
     def _state(self) -> dict[str, Any]:
