@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from training.photo_set import LabelledPhoto, PhotoReader
+from training.pulse import PULSE
 from training.workers import cores
 from vision.pixels import Pixels
 
@@ -65,6 +66,7 @@ def photo_batches(
         while items := list(islice(loaded, batch_size)):
             views, labels = zip(*items, strict=True)
             stacked = torch.stack(views)
+            PULSE.beat()
             yield Batch(stacked.pin_memory() if pinned else stacked, torch.tensor(labels))
 
 

@@ -2,11 +2,13 @@
 
 from contract.metrics import TRAIN_ACCURACY, TRAIN_LOSS, VALID_ACCURACY, VALID_LOSS
 from training.history import Epoch, Phase
+from training.pulse import PULSE
 
 
 def say(text: str) -> None:
     """Print a line for the job's log at once."""
     print(text, flush=True)
+    PULSE.beat()
 
 
 class Progress:
