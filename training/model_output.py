@@ -2,20 +2,23 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contract.names import TUNING_FILE, OutputFile, PreparedFile
+from contract.names import OutputFile, PreparedFile
 from training.calibration import BINS, calibrate
 from training.evaluation import Evaluation, by_class, evaluate
 from training.files import write_text
 from training.history import Epoch, save_history
 from training.job_inputs import Folders, Inputs
-from training.learning_curve import Verdict, judge
+from training.learning_curve import judge
+from training.predictions import save_predictions
 from training.progress import say
 from training.provenance import surroundings
-from training.report import ReportData, write_report
+from training.report.data import collect
+from training.report.page import write_report
 from training.serving_code import copy_serving_code
 from vision.calibration import UNCALIBRATED
 from vision.classifier import Classifier, load_artifact, save_artifact, save_calibration, save_metrics
@@ -53,11 +56,18 @@ def leave_model(
         "valid_loss": valid.score.loss,
         "test_accuracy": test.score.accuracy,
         "test_loss": test.score.loss,
-        "calibration": {**calibration.as_dict(), "bins": BINS, "valid": _calibrated(valid), "test": _calibrated(test)},
+        "calibration": {
+            **calibration.as_dict(),
+            "bins": BINS,
+            "valid": _calibrated(valid),
+            "test": _calibrated(test),
+            "reliability": _reliability(test),
+        },
         "test_classes": by_class(classes.labels, test.confusion),
         "verdict": {"kind": str(verdict.kind), "text": verdict.text, "advice": verdict.advice},
         "fingerprint": spec.fingerprint,
         "weights_origin": spec.weights_origin,
+        "features": {"weights": spec.weights, "views": spec.views},
         "notice": spec.notice,
         "photos_left_out": list(inputs.reader.left_out),
         "seeds": {"data": manifest.get("seed"), "features": spec.seed, "training": settings["seed"]},
@@ -67,9 +77,10 @@ def leave_model(
     copy_serving_code(Path(__file__).parents[1], folders.model)
     write_text(folders.output / OutputFile.METRICS, json.dumps(metrics, indent=1))
     save_history(folders.output / OutputFile.HISTORY, history)
-    write_report(
-        folders.output / OutputFile.REPORT, _report(inputs, metrics, history, verdict, test, manifest, folders)
-    )
+    save_predictions(folders.output / OutputFile.PREDICTIONS, test, inputs.photos.directory)
+    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    report = collect(folders.output, folders.prepared, folders.tuning, created)
+    write_report(folders.output / OutputFile.REPORT, report)
     return metrics
 
 
@@ -85,6 +96,12 @@ def _calibrated(split: Evaluation) -> dict[str, float | None]:
     }
 
 
+def _reliability(test: Evaluation) -> dict[str, list[dict[str, float]]]:
+    """Return how often photos are named right by probability: before the temperature was applied, and as served."""
+    before = test.read_with(UNCALIBRATED)
+    return {"before": [asdict(each) for each in before.bins], "served": [asdict(each) for each in test.bins]}
+
+
 def _say_calibration(valid: Evaluation, test: Evaluation) -> None:
     calibration = valid.calibration
     for name, split in (("validation", valid), ("test", test)):
@@ -94,46 +111,6 @@ def _say_calibration(valid: Evaluation, test: Evaluation) -> None:
             f"{name} calibration error: {before:.4f}, at temperature {calibration.temperature:.3f} "
             f"{split.calibration_error:.4f}{sure}"
         )
-
-
-def _report(
-    inputs: Inputs,
-    metrics: dict[str, Any],
-    history: Sequence[Epoch],
-    verdict: Verdict,
-    test: Evaluation,
-    manifest: dict[str, Any],
-    folders: Folders,
-) -> ReportData:
-    notices = [metrics["notice"]] if metrics["notice"] else []
-    if metrics["photos_left_out"]:
-        notices.append(f"Left out because they could not be decoded: {', '.join(metrics['photos_left_out'])}.")
-    tuning = _json(folders.tuning / TUNING_FILE) if folders.tuning else {}
-    return ReportData(
-        backbone=metrics["backbone"],
-        labels=inputs.photos.classes.labels,
-        history=tuple(history),
-        verdict=verdict,
-        valid_accuracy=metrics["valid_accuracy"],
-        valid_loss=metrics["valid_loss"],
-        test_accuracy=metrics["test_accuracy"],
-        test_loss=metrics["test_loss"],
-        hyperparameters={
-            **metrics["hyperparameters"],
-            "fine_tune_epochs": metrics["fine_tune_epochs"],
-            "backbone_lr": metrics["backbone_lr"],
-            "source_revision": metrics["source_revision"],
-        },
-        seed=metrics["seed"],
-        manifest=manifest,
-        trials=tuning.get("trials", []),
-        confusion=test.confusion,
-        calibration=metrics["calibration"],
-        reliability=(test.read_with(UNCALIBRATED).bins, test.bins),
-        versions={**metrics["versions"], **{name: str(metrics[name]) for name in ("platform", "device", "threads")}},
-        notices=tuple(notices),
-        created=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-    )
 
 
 def _json(path: Path) -> dict[str, Any]:
