@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -47,7 +48,8 @@ class Watchdog:
         threshold: in seconds.
         on_stall: called by the watchdog's thread with the seconds without progress and the place in the code where the
             main thread waits. What it returns, if anything, is raised in the main thread; where that cannot be got
-            out of there (a system call without an end, a pool that joins its hanging threads), the process is ended.
+            out of there (a system call without an end, a pool that joins its hanging threads), or the process cannot
+            end because another thread hangs, it is ended.
         pulse: what tells of progress.
         grace: how long the main thread may take to end, in seconds.
     """
@@ -63,7 +65,6 @@ class Watchdog:
         self._tick = min(LONGEST_TICK, threshold / TICKS)
         self._over = threading.Event()
         self._error: Exception | None = None
-        self._heard = False
         self._previous: signal.Handlers | Callable[[int, FrameType | None], object] | int | None = None
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
@@ -81,7 +82,6 @@ class Watchdog:
         signal.signal(signal.SIGUSR1, self._previous)
 
     def _leave(self, number: int, frame: FrameType | None) -> None:
-        self._heard = True
         if self._error is not None and not self._over.is_set():
             raise self._error
 
@@ -97,16 +97,27 @@ class Watchdog:
                 return
 
     def _end(self, error: Exception) -> None:
-        """Get the main thread out, or else end the process, with the reason as the last line of its errors."""
+        """Get the main thread out, and end the process where it does not end by itself."""
         main = threading.main_thread().ident
         assert main is not None
         signal.pthread_kill(main, signal.SIGUSR1)
-        out = self._over.wait(self._grace)
-        if not out:
-            sys.stderr.flush()
+        if self._over.wait(self._grace):
+            while not _interpreter_ends():
+                time.sleep(self._tick)
+            time.sleep(self._grace)  # at its end the interpreter waits for all threads, which may hang for ever
+        else:
             faulthandler.dump_traceback(all_threads=True)
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            os._exit(FAILED)
+        os._exit(FAILED)
+
+
+def _interpreter_ends() -> bool:
+    """Return whether the main thread has done its work and only waits for the others."""
+    main = threading.main_thread()
+    frame = sys._current_frames().get(main.ident) if main.ident is not None else None
+    while frame is not None and frame.f_back is not None:
+        frame = frame.f_back
+    return frame is None or frame.f_code.co_name == "_shutdown"  # threading's, where the program's own code was
 
 
 def _where() -> str:
