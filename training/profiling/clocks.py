@@ -57,11 +57,11 @@ class CudaClock:
 
     def passed(self, mark: torch.cuda.Event) -> bool:
         """Return whether the GPU has come by."""
-        return bool(mark.query())
+        return bool(mark.query())  # type: ignore[no-untyped-call]
 
     def seconds(self, begun: torch.cuda.Event, ended: torch.cuda.Event) -> float:
         """Return the GPU's time between two events."""
-        return float(begun.elapsed_time(ended)) / 1000  # type: ignore[no-untyped-call]  # milliseconds
+        return float(begun.elapsed_time(ended)) / 1000  # from milliseconds
 
     def settle(self) -> None:
         """Wait for the GPU, once, at the training's end."""

@@ -1,6 +1,6 @@
 """What the training tells a profiler; the one here does nothing with it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -44,8 +44,16 @@ class Profiler:
     def step(self) -> None:
         """A step has ended here, and the next begins."""
 
-    def describe(self, photos_per_step: int, loader_threads: int | None) -> None:
-        """Say how the steps are fed; no threads where nothing is decoded in them."""
+    def describe(
+        self, photos_per_step: int, loader_threads: int | None, timed: "Callable[[Profile], Profile] | None" = None
+    ) -> None:
+        """Say how the steps are fed.
+
+        Args:
+            photos_per_step: see ``Setting``.
+            loader_threads: that decode photos in the steps; None: activations are cached.
+            timed: adds what the loading takes with other numbers of threads; called when all is over.
+        """
 
     def finish(self) -> "Profile | None":
         """Stop looking and return what was seen; None where nothing was."""

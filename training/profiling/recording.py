@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -61,6 +61,7 @@ class RecordingProfiler(Profiler):
         self._phase, self._since, self._waited = Phase.OTHER, time.perf_counter(), 0.0
         self._initialization, self._totals = Totals(), Totals()
         self._steps: list[StepTime] = []
+        self._timed: Callable[[Profile], Profile] | None = None
         self._pending: deque[_Span] = deque()
         self._count, self._number, self._initialized_in = 0, 0, 0.0
         self._first_step_at: float | None = None
@@ -100,8 +101,11 @@ class RecordingProfiler(Profiler):
             self._end_span()  # starting and ending the recording belongs to no step
         self._add_up()
 
-    def describe(self, photos_per_step: int, loader_threads: int | None) -> None:
-        """Say how the steps are fed; no threads where nothing is decoded in them."""
+    def describe(
+        self, photos_per_step: int, loader_threads: int | None, timed: Callable[[Profile], Profile] | None = None
+    ) -> None:
+        """Say how the steps are fed, and what can time the loading when all is over."""
+        self._timed = timed
         self._setting = replace(self._setting, photos_per_step=photos_per_step, loader_threads=loader_threads)
 
     def finish(self) -> Profile:
@@ -114,7 +118,7 @@ class RecordingProfiler(Profiler):
             self._initialized_in = time.time() - self._started
         # What the process did before the profiler was opened: Python's imports, most of all.
         self._initialization.add({Phase.OTHER: self._opened - self._started})
-        return Profile(
+        profile = Profile(
             steps=self._count,
             seconds=sum(self._totals.seconds.values()),
             initialization_seconds=self._initialized_in,
@@ -126,6 +130,7 @@ class RecordingProfiler(Profiler):
             setting=self._setting,
             trace=self._trace.write(),
         )
+        return profile if self._timed is None else self._timed(profile)
 
     def close(self) -> None:
         """Stop looking."""
