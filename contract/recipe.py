@@ -106,7 +106,8 @@ def _option(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _flag(text: str) -> bool:
+def flag(text: str) -> bool:
+    """Return what an option says that is True or False; ValueError otherwise."""
     if text.lower() not in ("true", "false"):
         raise ValueError(f"{text!r}: True or False expected")
     return text.lower() == "true"
@@ -119,7 +120,7 @@ _PARSERS: Final[dict[str, Any]] = {
     "fine_tune_batch": int,
     "randaugment": int,
     "test_resolution": int,
-    "class_balance": _flag,
+    "class_balance": flag,
 }
 
 

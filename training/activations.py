@@ -1,7 +1,7 @@
 """Feeds the part of the backbone that is trained with what its frozen part says about augmented photos."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from training.augmentation import NO_CHANGES, PixelChanges, augmented, photo_rng
 from training.environment import JobInputError, StopSignal
 from training.mixing import Mixing
-from training.photo_batches import photo_batches
+from training.photo_batches import Transform, photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.precision import FP32, Precision
 from training.profiling.profiler import NO_PROFILER, Phase, Profiler
@@ -114,11 +114,7 @@ class FreshViews:
         settings, preprocessing = self._settings, self._part.backbone.preprocessing
         shares = settings.plan.share(_order(len(self._photos), settings.seed, epoch))
         numbers = [number for share in shares for number in share]
-
-        def view(position: int, image: Picture) -> Tensor:
-            rng = photo_rng(settings.seed, epoch, numbers[position])
-            return augmented(image, preprocessing, rng, settings.changes).unsqueeze(0)
-
+        view = self.transform(epoch, numbers)
         own = [self._photos[number] for number in numbers]
         yielded = 0
         for batch in photo_batches(own, self._reader, view, settings.plan.micro_batch, settings.threads):
@@ -128,6 +124,16 @@ class FreshViews:
         crop = preprocessing.crop
         for _ in range(len(shares) - yielded):  # photos that cannot be decoded leave others for the last ones
             yield self._activations(torch.empty(0, 3, crop, crop), torch.empty(0, dtype=torch.int64), random.Random(0))
+
+    def transform(self, epoch: int, numbers: Sequence[int]) -> Transform:
+        """Return what turns the photo at each position of ``numbers`` into a view of it (1, 3, crop, crop)."""
+        settings, preprocessing = self._settings, self._part.backbone.preprocessing
+
+        def view(position: int, image: Picture) -> Tensor:
+            rng = photo_rng(settings.seed, epoch, numbers[position])
+            return augmented(image, preprocessing, rng, settings.changes).unsqueeze(0)
+
+        return view
 
     def _activations(self, photos: Tensor, labels: Tensor, rng: random.Random) -> Activations:
         """Blend photos (N, 3, crop, crop) where that is wanted, and run the frozen part over them."""

@@ -1,6 +1,7 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 import torch
@@ -26,7 +27,12 @@ from training.history import Epoch
 from training.job_inputs import Folders, Inputs, Settings, open_inputs
 from training.mixing import Mixing
 from training.model_output import leave_model
+from training.photo_batches import loader_threads
 from training.precision import choose_precision
+from training.profiling.leave import leave_profile
+from training.profiling.loader import with_loader_timed
+from training.profiling.profiler import NO_PROFILER, Phase, Profiler
+from training.profiling.recording import open_profiler
 from training.progress import Progress, say
 from training.trained_network import most_at_once
 from training.world import ALONE, BatchPlan, World, plan_batches
@@ -50,6 +56,7 @@ class _Run:
     stop: StopSignal
     progress: Progress
     world: World
+    profiler: Profiler = NO_PROFILER
 
     def epoch(self, row: Epoch) -> None:
         """Report an epoch; stop after it if asked to. Several processes stop between two steps, together."""
@@ -70,15 +77,19 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
     settings = _settled(settings, backbone)
     interval = _save_interval(inputs, settings)
     debugger = open_debugger(folders.output / OutputFile.TENSORS, interval) if world.is_chief else NO_DEBUGGER
-    run = _Run(debugger, stop, Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs), world)
+    profiler = open_profiler(settings.profiled and world.is_chief, folders.output / OutputFile.TRACE, world.device)
+    run = _Run(debugger, stop, Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs), world, profiler)
     try:
-        fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, debugger)
+        with profiler.phase(Phase.PROBE):
+            fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, debugger)
         history = list(fit.history)
         fit.head.to(world.device)
         if settings.fine_tune_epochs > 0:
             history += _FineTune(inputs, settings, run).run(fit, backbone, folders)
+        leave_profile(profiler.finish(), folders.output)
     finally:
         debugger.close()
+        profiler.close()
     stop.check()
     if not world.is_chief:
         return None
@@ -160,14 +171,25 @@ class _FineTune:
         # Each process validates its share; where there are fewer photos than processes, each validates all.
         own = photos[world.rank :: world.size] if len(photos) >= world.size else photos
         one_view = replace(chosen, views=1)
-        valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, _tested_with(backbone, self.settings))
+        tested_with = _tested_with(backbone, self.settings)
+        with self.watch.profiler.phase(Phase.CACHE):
+            valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, tested_with)
         steps = plan.steps(len(self.inputs.photos.splits["train"]))
-        tools = Tools(checkpoints, self.watch.debugger, stop, self.watch.epoch)
+        tools = Tools(checkpoints, self.watch.debugger, stop, self.watch.epoch, self.watch.profiler)
+        self._describe(source, plan, chosen)
         history = FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
         left_out = world.gather(self.inputs.reader.left_out)
         if world.size > 1 and left_out:
             say(f"left out in one of the {world.size} processes: {', '.join(left_out)}")
         return history
+
+    def _describe(self, source: ActivationSource, plan: BatchPlan, chosen: SourceSettings) -> None:
+        if not isinstance(source, FreshViews):
+            self.watch.profiler.describe(plan.batch, None)
+            return
+        photos, reader = self.inputs.photos.splits["train"], self.inputs.reader
+        timed = partial(with_loader_timed, photos, reader, source.transform(1, range(len(photos))))
+        self.watch.profiler.describe(plan.batch, chosen.threads or loader_threads(), timed)
 
     def _plan(self, part: TrainedPart, fit: HeadFit) -> BatchPlan:
         batch = self.settings.recipe.fine_tune_batch
@@ -184,7 +206,8 @@ class _FineTune:
         classes = len(self.inputs.photos.classes)
         mixing = Mixing(recipe.mixup, recipe.cutmix, classes) if recipe.mixup or recipe.cutmix else None
         changes = PixelChanges(recipe.randaugment, recipe.random_erasing)
-        return SourceSettings(plan, self.settings.seed, self._views(part), changes, mixing)
+        threads, profiler = self.settings.loader_threads, self.watch.profiler
+        return SourceSettings(plan, self.settings.seed, self._views(part), changes, mixing, threads, profiler)
 
     def _views(self, part: TrainedPart) -> int:
         """Return how many views to cache per photo: none on a GPU, where they would not fit, or pixels change."""
@@ -208,7 +231,8 @@ class _FineTune:
         if chosen.views == 0:
             return FreshViews(part, photos, reader, chosen)
         say(f"running the frozen part of {part.backbone.name} over {chosen.views} views of {len(photos):,} photos")
-        cache: Activations = run_frozen_over(part, photos, reader, chosen, self.watch.stop)
+        with self.watch.profiler.phase(Phase.CACHE):
+            cache: Activations = run_frozen_over(part, photos, reader, chosen, self.watch.stop)
         return CachedViews(cache, chosen, part.device)
 
     def _tuning(self, plan: BatchPlan) -> FineTuning:

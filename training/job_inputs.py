@@ -28,7 +28,8 @@ class Folders:
 class Settings:
     """The options of the job; None where the backbone or the device decides.
 
-    ``known_share`` is the share of the validation photos that the model is to be sure of,
+    ``profiled`` says whether the training's time is looked at, ``loader_threads`` how many decode photos (None: one per
+    core). ``known_share`` is the share of the validation photos that the model is to be sure of,
     ``source_revision`` that of the code.
     """
 
@@ -40,6 +41,8 @@ class Settings:
     seed: int = 0
     known_share: float | None = KNOWN_SHARE
     source_revision: str = UNKNOWN_REVISION
+    profiled: bool = True
+    loader_threads: int | None = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from contract import recipe
 from contract.inference import KNOWN_SHARE
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
+from contract.recipe import flag
 from contract.search_space import Hyperparameters, add_arguments
 from training.environment import (
     Interrupted,
@@ -67,12 +68,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         default=KNOWN_SHARE,
         help=f"share of the validation photos that the model is to be sure of; 0: it is not asked ({KNOWN_SHARE:g})",
     )
+    parser.add_argument("--profiler", type=flag, default=True, help="whether to profile: True or False (default: True)")
+    parser.add_argument(
+        "--loader-threads", type=int, default=0, help="threads that decode photos; 0: one per core (default: 0)"
+    )
     parser.add_argument("--source-revision", default=UNKNOWN_REVISION, help="of this code, for metrics.json")
     options = parser.parse_args(arguments)
     if options.fine_tune_epochs is None:
         options.fine_tune_epochs = options.epochs
     if options.fine_tune_epochs < 0:
         parser.error(f"--fine-tune-epochs {options.fine_tune_epochs}: 0 or more expected")
+    if options.loader_threads < 0:
+        parser.error(f"--loader-threads {options.loader_threads}: 0 or more expected")
     if options.fine_tune_views is not None and options.fine_tune_views < 0:
         parser.error(f"--fine-tune-views {options.fine_tune_views}: 0 or more expected")
     try:
@@ -117,6 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.seed,
         options.known_share or None,
         options.source_revision,
+        options.profiler,
+        options.loader_threads or None,
     )
     with join_world() as world, _heard(world):
         try:
