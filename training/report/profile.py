@@ -75,8 +75,8 @@ def _tiles(content: Mapping[str, Any], samples: Sequence[Mapping[str, Any]]) -> 
     """Return the figures that matter, (name, value); those that were not measured are not shown."""
     cpu, gpu = _mean(samples, "cpu"), _mean(samples, "gpu")
     values = (
-        ("Steps", f"{content['steps']:,}" if "steps" in content else None),
-        ("Measured", seconds(content["seconds"]) if "seconds" in content else None),
+        ("Steps", f"{content['steps']:,}" if content.get("steps") else None),
+        ("Measured", seconds(content["seconds"]) if content.get("steps") else None),
         ("Before the first step", seconds(content.get("initialization_seconds"))),
         ("CPU, mean", None if cpu is None else f"{cpu:.0f}%"),
         ("GPU, mean", None if gpu is None else f"{gpu:.0f}%"),

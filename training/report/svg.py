@@ -71,7 +71,8 @@ def svg(made: "Figure", name: str) -> str:
     buffer = io.StringIO()
     made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
-    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    # Its style would be the whole page's; what of it matters stands in style.css.
+    text = re.sub(r"<(metadata|style).*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)
     head, rest = text.split(">", 1)
     text = re.sub(r' (?:width|height)="[^"]*"', "", head) + ">" + rest
     prefix = re.sub(r"\W", "-", name)
