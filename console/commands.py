@@ -19,6 +19,7 @@ from console.errors import ConsoleError
 from console.laptop import Laptop
 from console.prediction import Api
 from console.project import Project
+from console.report import fetch_report
 from console.run import Run
 from console.screen import Screen
 from console.stacks import deployed
@@ -235,15 +236,20 @@ def report(
     context: typer.Context,
     open_it: Annotated[bool, typer.Option("--open", help="Open it in a browser.")] = False,
 ) -> None:
-    """Print where the last run's report is: learning curves, trials, the verdict on the curve."""
+    """Print where the last run's report is: how it learned, its mistakes with their photos, findings, profile, trials.
+
+    With --on aws, where no run from here left one: brings that of the last execution that succeeded.
+    """
     console: Console = context.obj
     path = console.project.run / results.REPORT
     if not path.is_file():
         former = console.project.run / summary.PREVIOUS / results.REPORT
-        raise ConsoleError(
-            "The last run left no report." if former.is_file() else "There is no report yet.",
-            f"The one before it: {former}" if former.is_file() else "Make one: pedigree run",
-        )
+        if former.is_file():
+            raise ConsoleError("The last run left no report.", f"The one before it: {former}")
+        if isinstance(console.cloud, Laptop):  # whose runs all leave theirs on this disk
+            raise ConsoleError("There is no report yet.", "Make one: pedigree run")
+        _require_running(console)
+        fetch_report(console.cloud, console.project.run)
     print(path)
     if open_it and not webbrowser.open(path.as_uri()):
         raise ConsoleError("No browser could be opened.", f"Open it yourself: {path.as_uri()}")
