@@ -57,6 +57,15 @@ class Settings:
         "own: the rules that come with Pedigree; managed: SageMaker's Debugger and profiler besides, for the accounts "
         "that still have them (closed to new ones since 2026-07-30).",
     )
+    profiler: bool = checked(
+        True,
+        Flag(),
+        "Whether the training says what its time goes to: phases of its steps, the machine's load, a trace of three "
+        "steps, and rules on all of them.",
+    )
+    loader_threads: int = checked(
+        0, WholeNumber(0, 64), "How many threads of the training decode photos; 0: one per core, 16 at most."
+    )
     customer_key: bool = checked(
         False,
         Flag(),

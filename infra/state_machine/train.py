@@ -47,6 +47,8 @@ def _request(facts: Facts) -> dict[str, Any]:
     fixed |= {
         "known-share": str(facts.settings.answers.known_share or 0),
         "source-revision": facts.source_revision,
+        "profiler": str(facts.settings.profiler),
+        "loader-threads": str(facts.settings.loader_threads),
     }
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [

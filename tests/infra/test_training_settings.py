@@ -27,3 +27,9 @@ def test_the_stages_recipe_reaches_the_training_job(aws: FakeAws) -> None:
     sent = aws.requests["createTrainingJob"][-1]["HyperParameters"]
     assert chosen.recipe.as_strings().items() <= sent.items()
     assert sent["sagemaker_torch_distributed_enabled"] == "true"
+
+
+def test_the_stage_says_whether_the_trainings_time_is_looked_at_and_how_many_threads_decode(aws: FakeAws) -> None:
+    run(aws, settings=Settings(image="x", profiler=False, loader_threads=3))
+    sent = aws.requests["createTrainingJob"][-1]["HyperParameters"]
+    assert (sent["profiler"], sent["loader-threads"]) == ("False", "3")
