@@ -1,9 +1,13 @@
 """What a rule found in a training: one shape for job, report, state machine and console."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+# What an execution carries from state to state, a notice and a registry's reason (1,024 characters) have room for.
+MOST_TOLD: Final = 5
+LONGEST_TOLD: Final = 400
 
 
 class Severity(StrEnum):
@@ -55,3 +59,22 @@ def finding_of(fields: Mapping[str, Any]) -> Finding:
         return Finding(**{**fields, "severity": Severity(fields["severity"])})
     except (KeyError, TypeError) as error:
         raise ValueError(f"{dict(fields)!r} is no finding: {error}") from error
+
+
+def told(findings: Iterable[Finding]) -> dict[str, list[str]]:
+    """Return found.json, what the state machine reads of the findings: at most MOST_TOLD sentences of each severity.
+
+    A notice or the cause of a failure is no place for an evidence of many layers: a sentence is cut at LONGEST_TOLD.
+    """
+    kept = list(findings)
+
+    def sentences(severity: Severity) -> list[str]:
+        of_it = [_cut(finding.sentence) for finding in kept if finding.severity is severity]
+        more = len(of_it) - MOST_TOLD
+        return of_it if more <= 0 else [*of_it[:MOST_TOLD], f"and {more} more"]
+
+    return {"errors": sentences(Severity.ERROR), "warnings": sentences(Severity.WARNING)}
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= LONGEST_TOLD else f"{sentence[: LONGEST_TOLD - 3]}..."

@@ -40,6 +40,9 @@ VALID_ACCURACY: Final = Metric("valid:accuracy", "Maximize")
 FINAL_VALID_LOSS: Final = Metric("final:valid_loss", "Minimize")
 FINAL_VALID_ACCURACY: Final = Metric("final:valid_accuracy", "Maximize")
 FINAL_TEST_ACCURACY: Final = Metric("final:test_accuracy", "Maximize")
+# How many findings of these severities the rules of the training had.
+FINAL_ERRORS: Final = Metric("final:errors_found", "Minimize")
+FINAL_WARNINGS: Final = Metric("final:warnings_found", "Minimize")
 
 
 class Objective(StrEnum):
@@ -65,6 +68,8 @@ ALL: Final = (
     FINAL_VALID_LOSS,
     FINAL_VALID_ACCURACY,
     FINAL_TEST_ACCURACY,
+    FINAL_ERRORS,
+    FINAL_WARNINGS,
 )
 _LINE = re.compile(r"#metric (?P<name>[\w:]+)=(?P<value>[-+0-9.einfa]+);(?: epoch=(?P<epoch>\d+))?")
 

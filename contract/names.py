@@ -86,6 +86,11 @@ class OutputFile(StrEnum):
     TRACE = "trace.json.gz"  # a few steps in full, for Perfetto or chrome://tracing
 
 
+# What the rules found, in the checkpoint folder, which SageMaker copies to S3 however a training ends: out of
+# output.tar.gz no state machine could read it; see contract/findings.py.
+FOUND_FILE: Final = "found.json"
+
+
 class Step(StrEnum):
     """The steps people see. A state of the state machine is named ``<step>`` or ``<step>: <detail>``."""
 

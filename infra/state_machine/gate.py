@@ -1,11 +1,11 @@
-"""Stops a model that is too bad to serve, and says why in words."""
+"""Stops a model that is too bad to serve, or that the rules of its training found errors in, and says why in words."""
 
 from typing import Final
 
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contract.metrics import FINAL_TEST_ACCURACY
+from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY
 from contract.names import Prefix, Step
 from infra.policies import allow, arn
 from infra.state_machine.facts import Facts
@@ -94,9 +94,12 @@ def _reasons(facts: Facts) -> str:
   $chance := $exists($new) and $exists($old) ?
     {_STANDARD_ERRORS} * $sqrt(($new * (1 - $new) + $old * (1 - $old)) / $data.counts.test) : 0;
   $allowed := $max([{gate.maximum_drop!r}, $chance]);
+  $errors := $lookup($metrics, '{FINAL_ERRORS.name}');
   [
     $unread = '' or $contains($unread, 'does not exist') ? () :
       'the model in production cannot be looked up: ' & $unread,
+    $findings.errors,
+    $errors > 0 and $count($findings.errors) = 0 ? 'rules found ' & $errors & ' errors in the training',
     $exists($new) ? () : 'the training reported no {_METRIC}',
     $new < {gate.minimum_accuracy!r} - {tolerance!r} ?
       'the test accuracy of ' & $percent($new) & ' is below the required {gate.minimum_accuracy:.1%}',

@@ -3,7 +3,7 @@
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contract.names import Prefix
+from contract.names import FOUND_FILE, Prefix
 from infra.policies import allow, from_this_account, read_write, role
 from infra.state_machine import deploy, gate, lock, register, scaling, smoke_test
 from infra.state_machine.facts import Facts
@@ -42,7 +42,7 @@ def _records(bucket_arn: str, facts: Facts) -> list[iam.PolicyStatement]:
     return [
         *read_write(
             bucket_arn,
-            read=[*own, f"{Prefix.PREPARED}/*", *swept],
+            read=[*own, f"{Prefix.PREPARED}/*", f"{Prefix.CHECKPOINTS}/*/{FOUND_FILE}", *swept],
             write=[*own, f"{Prefix.TUNING}/*", f"{Prefix.MODELS}/*/{register.STATISTICS}"],
             sid="Records",
             key_arn=facts.customer_key,

@@ -89,6 +89,7 @@ def _output(facts: Facts) -> dict[str, Any]:
         "training_job_name",
         "hyperparameters",
         "metrics",
+        "findings",
         "model_uri",
         "output_uri",
         "sample",

@@ -1,10 +1,11 @@
 """The shape of findings."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from contract.findings import Finding, Severity, finding_of
+from contract.findings import LONGEST_TOLD, MOST_TOLD, Finding, Severity, finding_of, told
 
 FOUND = Finding(
     "LossNotDecreasing",
@@ -28,3 +29,15 @@ def test_a_finding_is_one_line_that_names_rule_and_step_and_says_what_to_do() ->
 def test_what_is_no_finding_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"bad|is no finding"):
         finding_of(fields)
+
+
+def test_errors_and_warnings_are_told_and_information_is_not() -> None:
+    others = [replace(FOUND, severity=Severity.WARNING, rule="Overfit"), replace(FOUND, severity=Severity.INFO)]
+    assert told([FOUND, *others]) == {"errors": [FOUND.sentence], "warnings": [others[0].sentence]}
+
+
+def test_whatever_was_found_what_is_told_is_short() -> None:
+    told_of = told([replace(FOUND, evidence="x" * 5000)] * 30)["errors"]
+    assert len(told_of) == MOST_TOLD + 1
+    assert max(map(len, told_of)) == LONGEST_TOLD
+    assert told_of[-1] == "and 25 more"

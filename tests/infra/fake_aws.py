@@ -11,6 +11,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.validate import ParamValidator
 
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
+from contract.names import FOUND_FILE
 from tests.infra.fake_bucket import FakeBucket
 from tests.infra.fake_registry import FakeRegistry
 from tests.infra.machine import Execution, Task, TaskError
@@ -49,6 +50,8 @@ class FakeAws:
         self.requests: dict[str, list[Any]] = {}
         self.failures: dict[str, TaskError] = {}  # operation or job name's step -> how it fails
         self.metrics = {FINAL_VALID_ACCURACY.name: 0.91, FINAL_TEST_ACCURACY.name: 0.9, "train:loss": 0.1}
+        # What the training leaves of its findings, where it leaves any.
+        self.found: dict[str, list[str]] | None = {"errors": [], "warnings": []}
         # What DescribeEndpoint answers, one after the other; the last one for ever. None: there is no endpoint.
         self.endpoint: list[dict[str, str] | None] = [None]
         self.rehearsal: list[dict[str, str] | None] = [{"EndpointStatus": "InService", "EndpointConfigName": "r"}]
@@ -147,6 +150,9 @@ class FakeAws:
             self.objects[f"{folder}/model/summary.json"] = self.summary
         if step == "tune":
             self.objects[f"{folder}/model/tuning.json"] = SWEPT
+        if step == "train" and self.found is not None:
+            checkpoints = urlsplit(request["CheckpointConfig"]["S3Uri"]).path.strip("/")
+            self.objects[f"{checkpoints}/{FOUND_FILE}"] = self.found
         return {
             "TrainingJobName": name,
             "TrainingJobStatus": "Completed",

@@ -2,6 +2,7 @@
 
 import pytest
 
+from contract.metrics import FINAL_ERRORS
 from tests.infra.fake_aws import FakeAws
 from tests.infra.machine import TaskError
 from tests.infra.running import TEST, run
@@ -87,3 +88,44 @@ def test_a_registry_that_cannot_be_asked_stops_the_model(aws: FakeAws) -> None:
     execution = run(aws)
     assert execution.cause.startswith("Gate: the model in production cannot be looked up: ")
     assert "User is not authorized" in execution.cause
+
+
+def test_an_error_that_a_rule_found_stops_the_model_in_the_rules_words(aws: FakeAws) -> None:
+    found = "DeadRelu at step 40: 97 % of conv1 say nothing. Lower the learning rate."
+    aws.found = {"errors": [found], "warnings": ["Overfit: a little."]}
+    execution = run(aws)
+    assert (execution.error, execution.cause) == ("Pedigree.Gate", f"Gate: {found}")
+    (package,) = aws.registry.packages.values()
+    assert package["ModelApprovalStatus"] == "Rejected"
+    assert found in package["ApprovalDescription"]
+    assert "createModel" not in aws.calls
+
+
+def test_several_errors_are_several_reasons(aws: FakeAws) -> None:
+    aws.found = {"errors": ["AllZero: a.", "DeadRelu: b."], "warnings": []}
+    assert run(aws).cause == "Gate: AllZero: a.; DeadRelu: b."
+
+
+def test_warnings_pass_the_gate_and_are_told(aws: FakeAws) -> None:
+    aws.found = {"errors": [], "warnings": ["Overfit: a.", "Confusion: b."]}
+    execution = run(aws)
+    assert execution.status == "SUCCEEDED", execution.cause
+    assert execution.output["findings"] == aws.found
+
+
+def test_errors_stop_the_model_even_where_their_words_are_lost(aws: FakeAws) -> None:
+    aws.found = None
+    aws.metrics[FINAL_ERRORS.name] = 2.0
+    assert run(aws).cause == "Gate: rules found 2 errors in the training"
+
+
+def test_a_training_that_left_no_findings_is_judged_by_its_accuracy(aws: FakeAws) -> None:
+    aws.found = None
+    execution = run(aws)
+    assert execution.output["findings"] == {"errors": [], "warnings": []}
+
+
+def test_findings_that_may_not_be_read_are_no_reason_to_deploy(aws: FakeAws) -> None:
+    denied = TaskError("S3.S3Exception", "Access Denied (Service: S3, Status Code: 403)")
+    execution = run(aws, failing={"Train: read what its rules found": denied})
+    assert (execution.error, "Access Denied" in execution.cause) == ("Pedigree.Train", True)
