@@ -19,3 +19,5 @@ TENSOR_RULES: Final = (
     "VanishingGradient",
     "WeightUpdateRatio",
 )
+# In the place of their names, where none are wanted: a hyperparameter of SageMaker is never empty.
+NO_RULES: Final = "none"

@@ -42,9 +42,13 @@ class Debugger:
 
     Attributes:
         folder: where the tensors are; None where none are saved.
+        reason: why none are.
     """
 
     folder: Path | None = None
+
+    def __init__(self, reason: str = "nothing asked for it") -> None:
+        self.reason = reason
 
     def watch(self, network: nn.Module) -> None:
         """Save the parameters, gradients and activations of ``network`` from now on, instead of another one's."""
@@ -82,18 +86,27 @@ def open_debugger(out_dir: Path, save_interval: int, on_saved: Callable[[], None
     try:
         return _SmdebugDebugger(_make_hook(out_dir, save_interval), on_saved)
     except ImportError as error:
-        LOG.warning("no tensors are saved: smdebug cannot be imported (%s)", error)
+        reason = f"smdebug cannot be imported ({error})"
     except Exception as error:  # noqa: BLE001 (a debugger must not end the training that it looks at, whatever it raises)
-        LOG.warning("no tensors are saved: smdebug cannot be set up (%s: %s)", type(error).__name__, error)
-    return NO_DEBUGGER
+        reason = f"smdebug cannot be set up ({type(error).__name__}: {error})"
+    LOG.warning("no tensors are saved: %s", reason)
+    return Debugger(reason)
+
+
+def is_configured() -> bool:
+    """Return whether SageMaker says itself what is to be saved."""
+    return _configuration().is_file()
+
+
+def _configuration() -> Path:
+    return container_folder("input", "config", "debughookconfig.json")
 
 
 def _make_hook(out_dir: Path, save_interval: int) -> Any:
     from training.debugger_hook import configured_hook, own_hook
 
-    configuration = container_folder("input", "config", "debughookconfig.json")
-    if configuration.is_file():
-        return configured_hook(configuration)
+    if is_configured():
+        return configured_hook(_configuration())
     if out_dir.exists():
         shutil.rmtree(out_dir)
     return own_hook(out_dir, save_interval)
@@ -117,6 +130,7 @@ class _SmdebugDebugger(Debugger):
     """
 
     def __init__(self, hook: Any, on_saved: Callable[[], None]) -> None:
+        super().__init__("")
         self.folder = Path(hook.out_dir)
         self._hook, self._on_saved = hook, on_saved
         self._broken = False
@@ -134,7 +148,8 @@ class _SmdebugDebugger(Debugger):
         except Exception as error:  # noqa: BLE001 (as above; logged, and the saving stops)
             self._broken, self._step = True, None
             self._taps.remove()
-            LOG.warning("saving tensors stopped: smdebug failed (%s: %s)", type(error).__name__, error)
+            self.reason = f"smdebug failed ({type(error).__name__}: {error})"
+            LOG.warning("saving tensors stopped: %s", self.reason)
 
     def watch(self, network: nn.Module) -> None:
         self._guard(self._watch, network)

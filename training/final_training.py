@@ -1,5 +1,6 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -19,7 +20,7 @@ from training.activations import (
 )
 from training.augmentation import PixelChanges
 from training.checkpoints import Checkpoints
-from training.debugging import NO_DEBUGGER, Debugger, open_debugger
+from training.debugging import Debugger
 from training.environment import JobInputError, StopSignal
 from training.fine_tuning import BACKBONE_LR, FIRST_TRAINED, FineTuner, FineTuning, Tools
 from training.head_fitting import HeadFit, fit_head, steps_per_epoch
@@ -34,6 +35,8 @@ from training.profiling.loader import with_loader_timed
 from training.profiling.profiler import NO_PROFILER, Phase, Profiler
 from training.profiling.recording import open_profiler
 from training.progress import Progress, say
+from training.rules.watch import RuleWatch
+from training.supervision import Supervision
 from training.trained_network import most_at_once
 from training.world import ALONE, BatchPlan, World, plan_batches
 from vision.backbones import Backbone, load_backbone
@@ -71,25 +74,29 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
     Raises:
         JobInputError: an input cannot be used or does not belong to the others.
         Interrupted: SIGTERM came; the checkpoints hold what was finished.
+        StoppedByRuleError: a rule has found what makes it pointless to go on.
     """
     inputs = open_inputs(folders)
     backbone = _backbone(inputs, settings, world)
     settings = _settled(settings, backbone)
-    interval = _save_interval(inputs, settings)
-    debugger = open_debugger(folders.output / OutputFile.TENSORS, interval) if world.is_chief else NO_DEBUGGER
+    watch = RuleWatch(settings.rules, settings.stop_early)
+    supervision = Supervision(folders.output, watch, _save_interval(inputs, settings), world.is_chief)
     profiler = open_profiler(settings.profiled and world.is_chief, folders.output / OutputFile.TRACE, world.device)
-    run = _Run(debugger, stop, Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs), world, profiler)
-    try:
+    run = _Run(
+        supervision.debugger,
+        stop,
+        Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs),
+        world,
+        profiler,
+    )
+    with closing(profiler), supervision:
         with profiler.phase(Phase.PROBE):
-            fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, debugger)
+            fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, run.debugger)
         history = list(fit.history)
         fit.head.to(world.device)
         if settings.fine_tune_epochs > 0:
             history += _FineTune(inputs, settings, run).run(fit, backbone, folders)
-        leave_profile(profiler.finish(), folders.output)
-    finally:
-        debugger.close()
-        profiler.close()
+        watch.take(*leave_profile(profiler.finish(), folders.output))
     stop.check()
     if not world.is_chief:
         return None
@@ -103,6 +110,7 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
         "seed": settings.seed,
         "known_share": settings.known_share,
         "source_revision": settings.source_revision,
+        "findings": [finding.as_dict() for finding in watch.findings],
     }
     return leave_model(inputs, classifier, history, folders, made_by)
 

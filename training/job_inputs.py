@@ -5,6 +5,7 @@ from pathlib import Path
 
 from contract.inference import KNOWN_SHARE
 from contract.recipe import Recipe
+from contract.rules import TENSOR_RULES
 from contract.search_space import Hyperparameters
 from training.environment import JobInputError
 from training.features import Features, load_features
@@ -30,7 +31,8 @@ class Settings:
 
     ``profiled`` says whether the training's time is looked at, ``loader_threads`` how many decode photos (None: one per
     core). ``known_share`` is the share of the validation photos that the model is to be sure of,
-    ``source_revision`` that of the code.
+    ``source_revision`` that of the code. ``rules`` are those of contract/rules.py that look on, and ``stop_early`` says
+    whether what they find may end the training.
     """
 
     hyperparameters: Hyperparameters
@@ -43,6 +45,8 @@ class Settings:
     source_revision: str = UNKNOWN_REVISION
     profiled: bool = True
     loader_threads: int | None = None
+    rules: tuple[str, ...] = TENSOR_RULES
+    stop_early: bool = True
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from contract.inference import KNOWN_SHARE
 from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
 from contract.names import Channel
 from contract.recipe import flag
+from contract.rules import NO_RULES, TENSOR_RULES
 from contract.search_space import Hyperparameters, add_arguments
 from training.environment import (
     Interrupted,
@@ -72,6 +73,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--loader-threads", type=int, default=0, help="threads that decode photos; 0: one per core (default: 0)"
     )
+    parser.add_argument(
+        "--rules",
+        type=_rules,
+        default=TENSOR_RULES,
+        help=f"which look on while it trains, separated by commas (default: all of {', '.join(TENSOR_RULES)})",
+    )
+    parser.add_argument(
+        "--stop-early",
+        type=flag,
+        default=True,
+        help="whether what a rule finds may end the training: True or False (default: True)",
+    )
     parser.add_argument("--source-revision", default=UNKNOWN_REVISION, help="of this code, for metrics.json")
     options = parser.parse_args(arguments)
     if options.fine_tune_epochs is None:
@@ -93,6 +106,13 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         in_container = "SM_MODEL_DIR" in os.environ
         options.checkpoint_dir = container_folder("checkpoints") if in_container else options.output_dir / "checkpoints"
     return options
+
+
+def _rules(text: str) -> tuple[str, ...]:
+    names = tuple(name for part in text.split(",") if (name := part.strip()) and name != NO_RULES)
+    if unknown := sorted(set(names) - set(TENSOR_RULES)):
+        raise ValueError(f"{', '.join(unknown)}: some of {', '.join(TENSOR_RULES)} expected, or {NO_RULES}")
+    return names
 
 
 def _share(text: str) -> float:
@@ -126,6 +146,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.source_revision,
         options.profiler,
         options.loader_threads or None,
+        options.rules,
+        options.stop_early,
     )
     with join_world() as world, _heard(world):
         try:

@@ -200,7 +200,9 @@ def test_without_smdebug_training_goes_on_and_the_log_says_so(
 
     monkeypatch.setattr(builtins, "__import__", no_smdebug)
     monkeypatch.delitem(sys.modules, "training.debugger_hook", raising=False)
-    assert open_debugger(tmp_path, 1) is NO_DEBUGGER
+    debugger = open_debugger(tmp_path, 1)
+    assert debugger.folder is None
+    assert "smdebug cannot be imported" in debugger.reason
     assert "smdebug cannot be imported" in caplog.text
 
 
