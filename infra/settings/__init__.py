@@ -5,7 +5,7 @@ from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
 from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
 from infra.settings.surroundings import Api, Network, Reaper, Watch
-from infra.settings.training import Training
+from infra.settings.training import Rules, Training
 
 __all__ = [
     "ATTEMPT_LENGTH",
@@ -25,6 +25,7 @@ __all__ = [
     "Reaper",
     "Retry",
     "Rollout",
+    "Rules",
     "Scaling",
     "Settings",
     "Training",

@@ -11,7 +11,7 @@ from infra.settings.endpoint import Endpoint
 from infra.settings.jobs import Jobs, Retry, Tuning
 from infra.settings.surroundings import Api, Network, Reaper, Watch
 from infra.settings.texts import PLAIN
-from infra.settings.training import Training
+from infra.settings.training import Rules, Training
 
 # Random characters that make a run's names unique: 36 bits, so that two of a stage's first 10,000 runs clash with a
 # chance of 1 in 1,400, and are then refused.
@@ -31,6 +31,7 @@ _JOBS: Final = Jobs()
 _RETRY: Final = Retry()
 _TUNING: Final = Tuning()
 _TRAINING: Final = Training()
+_RULES: Final = Rules()
 _ENDPOINT: Final = Endpoint()
 _GATE: Final = Gate()
 _ANSWERS: Final = Answers()
@@ -90,6 +91,7 @@ class Settings:
     retry: Retry = section(_RETRY)
     tuning: Tuning = section(_TUNING)
     training: Training = section(_TRAINING)
+    rules: Rules = section(_RULES)
     answers: Answers = section(_ANSWERS)
     gate: Gate = section(_GATE)
     defaults: Defaults = section(_DEFAULTS)

@@ -4,7 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from contract.recipe import LARGEST_MAGNITUDE, OPTIMIZERS, PRECISIONS, RESOLUTIONS, Recipe
-from infra.checks import Above, Flag, Fraction, OneOf, SettingsError, Text, Unset, WholeNumber, checked, verify
+from contract.rules import NO_RULES, TENSOR_RULES
+from infra.checks import Above, Flag, Fraction, ListOf, OneOf, SettingsError, Text, Unset, WholeNumber, checked, verify
 
 _USUAL: Final = Recipe()
 _STAGE_NAME: Final = Text(r"[a-z0-9_.]{1,40}", "a stage of the backbone, such as layer4 (ResNet50) or blocks.6")
@@ -71,3 +72,27 @@ class Training:
     def recipe(self) -> Recipe:
         """The same choices as the training job reads them."""
         return Recipe(**asdict(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """What looks on while a model is trained. What each rule means stands in training/rules/."""
+
+    on: tuple[str, ...] | None = checked(
+        None,
+        Unset(ListOf(OneOf(TENSOR_RULES))),
+        "The rules that look at losses, weights, gradients and activations; null: all; an empty list: none, and no "
+        "tensors are saved.",
+    )
+    stop_early: bool = checked(
+        True, Flag(), "Whether what a rule calls an error ends the training at once, with the finding as the reason."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse rules that there are not."""
+        verify(self)
+
+    def as_strings(self) -> dict[str, str]:
+        """Return what the training job is told."""
+        on = {} if self.on is None else {"rules": ",".join(self.on) or NO_RULES}
+        return on | {"stop-early": str(self.stop_early)}

@@ -68,6 +68,7 @@ def _request(facts: Facts) -> dict[str, Any]:
         "profiler": str(facts.settings.profiler),
         "loader-threads": str(facts.settings.loader_threads),
     }
+    fixed |= facts.settings.rules.as_strings()
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [
         channel(Channel.PREPARED, "$prepared_uri"),

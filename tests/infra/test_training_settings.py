@@ -4,7 +4,7 @@ import pytest
 
 from contract.recipe import Recipe
 from infra.checks import SettingsError
-from infra.settings import Settings, Training
+from infra.settings import Rules, Settings, Training, load_settings
 from tests.infra.fake_aws import FakeAws
 from tests.infra.running import run
 
@@ -33,3 +33,22 @@ def test_the_stage_says_whether_the_trainings_time_is_looked_at_and_how_many_thr
     run(aws, settings=Settings(image="x", profiler=False, loader_threads=3))
     sent = aws.requests["createTrainingJob"][-1]["HyperParameters"]
     assert (sent["profiler"], sent["loader-threads"]) == ("False", "3")
+
+
+@pytest.mark.parametrize(
+    ("rules", "sent"),
+    [
+        (Rules(), {"stop-early": "True"}),
+        (Rules(on=("Overfit", "AllZero"), stop_early=False), {"rules": "Overfit,AllZero", "stop-early": "False"}),
+        (Rules(on=()), {"rules": "none", "stop-early": "True"}),
+    ],
+)
+def test_the_stages_rules_reach_the_training_job(aws: FakeAws, rules: Rules, sent: dict[str, str]) -> None:
+    run(aws, settings=Settings(image="x", rules=rules))
+    told = aws.requests["createTrainingJob"][-1]["HyperParameters"]
+    assert {name: told[name] for name in ("rules", "stop-early") if name in told} == sent
+
+
+def test_a_rule_that_there_is_not_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"rules\.on.*Overfitting.*LossNotDecreasing"):
+        load_settings({"dev": {"rules": {"on": ["Overfitting"]}}}, "dev")
