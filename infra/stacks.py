@@ -110,6 +110,7 @@ class PipelineStack(Stack):
             api_url=api.url,
             customer_key=key_arn,
             rollback_alarms=rollback_alarms(settings.prefix),
+            notices=data.notices.topic.topic_arn,
             source_revision=source.revision,
             debugger_image=debugger.uri if debugger is not None else "",
         )

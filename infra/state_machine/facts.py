@@ -26,6 +26,7 @@ class Facts:
     api_url: str
     customer_key: str  # ARN of the stage's KMS key; empty where AWS's own keys encrypt
     rollback_alarms: tuple[str, ...]  # names of the alarms that put an endpoint's old model back
+    notices: str  # ARN of the topic that people are told through
     source_revision: str  # the commit that last changed the code of the source bundle, or a hash of it
     debugger_image: str = ""  # what evaluates SageMaker's own Debugger rules, where the settings want those
 

@@ -2,12 +2,8 @@
 
 from typing import Final
 
-from aws_cdk import aws_iam as iam
-from constructs import Construct
-
 from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY
 from contract.names import Prefix, Step
-from infra.policies import allow, arn
 from infra.state_machine.facts import Facts
 from infra.state_machine.jobs import RETRY_CONNECTION
 from infra.state_machine.states import (
@@ -108,9 +104,3 @@ def _reasons(facts: Facts) -> str:
         & $percent($old) & ' of the model in production (' & $production.training_job_name & ', same data)'
   ]
 )"""
-
-
-def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
-    """Return what looking up the model in production needs."""
-    packages = arn(scope, "sagemaker", "model-package", f"{facts.settings.prefix}/*")
-    return [allow(["sagemaker:DescribeModelPackage"], [packages], sid="Registry")]

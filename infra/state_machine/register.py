@@ -119,5 +119,6 @@ def statements(scope: Construct, facts: Facts) -> list[iam.PolicyStatement]:
         allow(["sagemaker:AddTags"], [group], sid="RegistryTags"),
         # Both resources are checked: which group, and which versions in it.
         allow(["sagemaker:CreateModelPackage"], [group, packages], sid="Register"),
-        allow(["sagemaker:UpdateModelPackage"], [packages], sid="Approval"),
+        # The gate asks about the version in production.
+        allow(["sagemaker:UpdateModelPackage", "sagemaker:DescribeModelPackage"], [packages], sid="Registry"),
     ]

@@ -6,7 +6,7 @@ from aws_cdk import aws_iam as iam
 
 from contract.names import Step
 from infra.policies import allow
-from infra.state_machine import lock
+from infra.state_machine import lock, tell
 from infra.state_machine.facts import Facts
 from infra.state_machine.gate import PRODUCTION_KEY
 from infra.state_machine.jobs import RETRY_AWS_SDK
@@ -25,6 +25,7 @@ START: Final = str(STEP)
 _APPROVE = state_name(STEP, "approve the model")
 _RECORD = state_name(STEP, "write down what is in production")
 _RELEASE = state_name(STEP, "release the lock")
+_TELL = state_name(STEP, "tell what became of the model")
 
 RETRY_LAMBDA: Final[State] = {
     "ErrorEquals": [
@@ -67,16 +68,15 @@ def smoke_test_states(facts: Facts) -> States:
         ),
         _APPROVE: task(STEP, "aws-sdk:sagemaker:updateModelPackage", approved, then=_RECORD, retry=[RETRY_AWS_SDK]),
         _RECORD: put_object(STEP, facts.bucket, PRODUCTION_KEY, record, then=_RELEASE),
-        _RELEASE: _last(facts),
+        _RELEASE: _release(facts),
+        _TELL: tell.told(facts, STEP) | {"Output": _output(facts), "End": True},
     }
 
 
-def _last(facts: Facts) -> State:
-    """Return the last state; the model is in production whatever becomes of the lock, which has no holder any more."""
-    state = task(STEP, *lock.release(facts), then="")
-    del state["Next"]
-    catch = [state["Catch"][0] | {"Next": FAILED}]
-    return state | {"Catch": catch, "Output": _output(facts), "End": True}
+def _release(facts: Facts) -> State:
+    """Return the task; the model is in production whatever becomes of the lock, which has no holder any more."""
+    state = task(STEP, *lock.release(facts), then=_TELL)
+    return state | {"Catch": [state["Catch"][0] | {"Next": FAILED}]}
 
 
 def _output(facts: Facts) -> dict[str, Any]:

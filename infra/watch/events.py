@@ -32,16 +32,16 @@ class EventNotices(Construct):
         ).without_policy_updates()
 
     def executions_of(self, state_machine_arn: str) -> None:
-        """Tell how each execution of a state machine ended; why, where it failed."""
+        """Tell how each execution ended that did not go through; why, where it failed. The others tell themselves."""
         region = Stack.of(self).region
         console = f"https://{region}.console.aws.amazon.com/states/home?region={region}#/v2/executions/details"
         what = f"Pedigree {self._stage}: execution {_FIELD('$.detail.name')} ended {_FIELD('$.detail.status')}"
         link = f"{console}/{_FIELD('$.detail.executionArn')}"
         of_machine = {"stateMachineArn": [state_machine_arn]}
         # Only a failed execution says why: the others would have to name fields that their events do not have.
-        self._add(
-            "Ended", "aws.states", _EXECUTION, of_machine | {"status": ["SUCCEEDED", "TIMED_OUT", "ABORTED"]}
-        ).add_target(self._notice(f"{what}. {link}"))
+        self._add("Ended", "aws.states", _EXECUTION, of_machine | {"status": ["TIMED_OUT", "ABORTED"]}).add_target(
+            self._notice(f"{what}. {link}")
+        )
         self._add("Failed", "aws.states", _EXECUTION, of_machine | {"status": ["FAILED"]}).add_target(
             self._notice(f"{what}: {_FIELD('$.detail.error')}: {_FIELD('$.detail.cause')}. {link}")
         )

@@ -35,6 +35,8 @@ SWEPT = {
 NO_ENDPOINT = TaskError("SageMaker.SageMakerException", 'Could not find endpoint "x". (Service: SageMaker, 400)')
 _NO_EXECUTION = TaskError("Sfn.ExecutionDoesNotExistException", "Execution Does Not Exist (Service: Sfn, 400)")
 _SESSION = botocore.session.Session()
+# What is in a resource -> the service whose model its requests must fit.
+_CHECKED = (("sagemaker", "sagemaker"), ("applicationautoscaling", "application-autoscaling"), (":sns:", "sns"))
 
 
 class FakeAws:
@@ -92,6 +94,7 @@ class FakeAws:
             "aws-sdk:s3:deleteObject": self.bucket.delete,
             "aws-sdk:s3:listObjectsV2": lambda request: {"KeyCount": 0},
             "aws-sdk:sfn:describeExecution": self._describe_execution,
+            "aws-sdk:sns:publish": lambda request: {"MessageId": "m"},
             "lambda:invoke": lambda request: {"StatusCode": 200, "Payload": self.sample},
         }
         everything = sagemaker | others | {f"aws-sdk:applicationautoscaling:{name}": f for name, f in scaling.items()}
@@ -103,7 +106,7 @@ class FakeAws:
         def call(request: Any) -> Any:
             self.calls.append(operation)
             self.requests.setdefault(operation, []).append(request)
-            for service, name in (("sagemaker", "sagemaker"), ("applicationautoscaling", "application-autoscaling")):
+            for service, name in _CHECKED:
                 if service in resource:
                     check_request(operation[0].upper() + operation[1:], request, name)
             if operation in self.failures:

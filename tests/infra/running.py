@@ -37,6 +37,7 @@ def facts_of(settings: Settings) -> Facts:
         api_url="https://api.example.com/v1",
         customer_key="arn:aws:kms:us-east-1:123456789012:key/0123" if settings.customer_key else "",
         rollback_alarms=("pedigree-dev-endpoint-errors", "pedigree-dev-endpoint-latency"),
+        notices="arn:aws:sns:us-east-1:123456789012:pedigree-dev-notices",
         source_revision="0123abc",
     )
 

@@ -28,6 +28,7 @@ _WITHOUT_LOCK = {
     "Gate: is its holder still running",
     "Gate: take over the lock",
     "Smoke test: release the lock",
+    "Smoke test: tell what became of the model",
 }
 
 

@@ -64,7 +64,7 @@ def test_every_task_ends_its_catchers_with_one_for_everything(states: States) ->
 def test_every_failure_after_the_model_is_registered_gives_back_what_the_execution_holds(states: States) -> None:
     for name, state in states.items():
         step = name.split(": ")[0]
-        if step == FAILED or name == "Smoke test: release the lock":
+        if step == FAILED or name in ("Smoke test: release the lock", "Smoke test: tell what became of the model"):
             continue
         ends = {target for target in targets(state) if target.split(": ")[0] == FAILED}
         assert ends <= {failed(Step(step))}, name

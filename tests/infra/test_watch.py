@@ -110,7 +110,7 @@ def test_an_ended_execution_is_told_in_words(templates: Templates, settings: Set
         if rule.get("EventPattern", {}).get("source") == ["aws.states"]
         for status in rule["EventPattern"]["detail"]["status"]
     }
-    assert rules.keys() == {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+    assert rules.keys() == {"FAILED", "TIMED_OUT", "ABORTED"}
     for status, rule in rules.items():
         (target,) = rule["Targets"]
         message = json.loads(text(target["InputTransformer"]["InputTemplate"]))
