@@ -7,6 +7,7 @@ from typing import Final
 
 from contract.names import SPLITS
 from training.dataset_layout import Layout
+from training.duplicates import NearDuplicates
 from training.manifest import Manifest, Remark, fingerprint
 from training.photo_file import PhotoResult
 from training.splits import SHARE, UsablePhoto, check_usable, drop_duplicates, fill_missing_splits
@@ -22,17 +23,23 @@ class Arrangement:
     Attributes:
         places: by the photo's number in the layout, its path below the prepared folder.
         sha256: by that path, of the prepared file.
+        sizes: by that path, width and height of the photo as found.
+        looks: by that path, what copies of the photo are found by.
         splits: how the splits came about, a sentence.
     """
 
     places: Mapping[int, str]
     sha256: Mapping[str, str]
+    sizes: Mapping[str, tuple[int, int]]
+    looks: Mapping[str, bytes]
     splits: str
     left_out: tuple[Remark, ...]
     converted: tuple[Remark, ...]
     resized: int
 
-    def manifest(self, source: str, seed: int, folders: Sequence[str]) -> Manifest:
+    def manifest(
+        self, source: str, seed: int, folders: Sequence[str], near_duplicates: NearDuplicates | None
+    ) -> Manifest:
         """Return the manifest of the set; ``folders`` in the order of the model's outputs."""
         counts = {folder: dict.fromkeys(SPLITS, 0) for folder in folders}
         for place in self.places.values():
@@ -47,6 +54,8 @@ class Arrangement:
             left_out=self.left_out,
             converted=self.converted,
             resized=self.resized,
+            image_sizes=_spread(self.sizes),
+            near_duplicates=near_duplicates,
         )
 
 
@@ -74,11 +83,23 @@ def arrange(layout: Layout, results: Sequence[PhotoResult], seed: int) -> Arrang
     return Arrangement(
         places=places,
         sha256={places[photo.number]: result.sha256 for photo, result in used},
+        sizes={places[photo.number]: result.size for photo, result in used},
+        looks={places[photo.number]: result.look for photo, result in used},
         splits=_how(missing),
         left_out=tuple(Remark(name, reason) for name, reason in sorted(reasons.items())),
         converted=tuple(Remark(photo.name, result.converted) for photo, result in used if result.converted),
         resized=sum(result.resized for _, result in used),
     )
+
+
+def _spread(sizes: Mapping[str, tuple[int, int]]) -> dict[str, dict[str, str]]:
+    """Return, by split, the sizes of the photos with the fewest, the most and the middle number of pixels."""
+    spread = {}
+    for split in SPLITS:
+        found = sorted((w * h, w, h) for place, (w, h) in sizes.items() if place.startswith(f"{split}/"))
+        chosen = {"smallest": found[0], "median": found[len(found) // 2], "largest": found[-1]}
+        spread[split] = {name: f"{width} x {height}" for name, (_, width, height) in chosen.items()}
+    return spread
 
 
 def _how(missing: Sequence[str]) -> str:

@@ -3,12 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from contract.classes import label_of
 from contract.names import SPLITS, PreparedFile
+from training.duplicates import NearDuplicates
 from training.files import write_text
 
 VERSION: Final = 1
@@ -32,6 +33,8 @@ class Manifest:
         fingerprint: of the prepared photos, see ``fingerprint``.
         counts: photos per class folder and split, class folders in the order of the model's outputs.
         resized: photos made smaller, which is not worth a line each.
+        image_sizes: per split, what is to be said of its photos' sizes as found, by name; empty: unknown.
+        near_duplicates: photos that stand in the set twice; None: not looked for.
     """
 
     source: str
@@ -42,6 +45,8 @@ class Manifest:
     left_out: tuple[Remark, ...]
     converted: tuple[Remark, ...]
     resized: int
+    image_sizes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    near_duplicates: NearDuplicates | None = None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -73,6 +78,8 @@ class Manifest:
             ],
             "photos_left_out": [{"path": remark.path, "reason": remark.reason} for remark in self.left_out],
             "photos_converted": [{"path": remark.path, "reason": remark.reason} for remark in self.converted],
+            "image_sizes": {split: dict(sizes) for split, sizes in self.image_sizes.items()},
+            **(self.near_duplicates.as_dict() if self.near_duplicates else {}),
         }
 
     def save(self, folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 
 from PIL import Image
 
+from training.duplicates import look_of
 from vision.photos import SHORT_SIDE, PhotoError, orientation, read_photo
 
 # Large photos are decoded at no less than this and then scaled by Lanczos. 12 megapixels, 2 cores: 40 ms instead of 68,
@@ -33,6 +34,8 @@ class PhotoResult:
         resized: whether it was made smaller.
         source_sha256: of the bytes as found; "" where they could not be read.
         sha256: of the bytes as written; "" where left out.
+        size: width and height of the photo as found, upright; (0, 0) where left out.
+        look: by which copies of the photo are found, see training/duplicates.py; empty where left out.
     """
 
     left_out: str | None = None
@@ -40,6 +43,8 @@ class PhotoResult:
     resized: bool = False
     source_sha256: str = ""
     sha256: str = ""
+    size: tuple[int, int] = (0, 0)
+    look: bytes = b""
 
 
 def prepare_photo(source: Path, target: Path) -> PhotoResult:
@@ -73,6 +78,8 @@ def prepare_photo(source: Path, target: Path) -> PhotoResult:
         resized=resized,
         source_sha256=source_sha256,
         sha256=hashlib.sha256(written).hexdigest(),
+        size=photo.size,
+        look=look_of(image),
     )
 
 

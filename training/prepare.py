@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 from contract.names import SPLITS, Channel, PreparedFile
 from training.arrangement import arrange
 from training.dataset_layout import FoundPhoto, find_photos
+from training.duplicates import MOST_PHOTOS, NearDuplicates, find_near_duplicates
 from training.environment import channel_variable
 from training.errors import PhotosError
 from training.manifest import Manifest
@@ -54,7 +55,8 @@ def prepare(source: Source, model_dir: Path, seed: int, processes: int | None = 
         for number, place in arranged.places.items():
             (build / place).parent.mkdir(parents=True, exist_ok=True)
             _decoded(build, number).rename(build / place)
-        manifest = arranged.manifest(source.shown, seed, folders)
+        near_duplicates = find_near_duplicates(arranged.looks, build)
+        manifest = arranged.manifest(source.shown, seed, folders, near_duplicates)
         _publish(build, model_dir, manifest)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -107,7 +109,25 @@ def _report(manifest: Manifest) -> None:
         f"{len(manifest.counts)} classes, {totals} photos; {len(manifest.left_out):,} left out, "
         f"{len(manifest.converted):,} converted, {manifest.resized:,} made smaller"
     )
+    _report_near_duplicates(manifest.near_duplicates)
     say(f"fingerprint {manifest.fingerprint}")
+
+
+def _report_near_duplicates(found: NearDuplicates | None) -> None:
+    if found is None:
+        say(f"more than {MOST_PHOTOS:,} photos: not looked for any that stand in the set twice")
+        return
+    for (split, other), photos in sorted(found.leaked.items()):
+        shown = ", ".join(photos[:MOST_SHOWN]) + (
+            f" and {len(photos) - MOST_SHOWN:,} more" if photos[MOST_SHOWN:] else ""
+        )
+        noun = "photo is" if len(photos) == 1 else "photos are"
+        say(f"{len(photos):,} {split} {noun} also in {other}, perhaps encoded anew, resized or cropped: {shown}")
+    if found.count:
+        say(
+            f"{found.count:,} pair{'s' if found.count > 1 else ''} of nearly the same photo, {found.across:,} across "
+            f"splits, {found.disagreeing:,} in two classes: see {PreparedFile.MANIFEST}"
+        )
 
 
 def _stopped(signum: int, _frame: FrameType | None) -> NoReturn:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from training.errors import PhotosError
 from training.manifest import Manifest
@@ -109,6 +110,31 @@ def test_the_same_photo_is_never_in_two_splits(make_set: SetMaker, tmp_path: Pat
     assert written["photos_left_out"] == [
         {"path": "train/001.Pug/twin.jpg", "reason": "the same photo as test/001.Pug/0.jpg"}
     ]
+
+
+def test_a_resized_copy_of_a_test_photo_is_kept_and_said_to_be_there(
+    make_set: SetMaker, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    source = make_set(COMPLETE)
+    marks = Image.effect_noise((12, 9), 90).resize((240, 180)).convert("RGB")
+    marks.save(source / "test" / "002.Boxer" / "marked.jpg", quality=95)
+    marks.resize((120, 90)).save(source / "train" / "002.Boxer" / "copy.jpg", quality=40)
+    assert main(["--source", str(source), "--model-dir", str(tmp_path / "out")]) == 0
+    said = capfd.readouterr().out
+    assert "test photo" in said
+    assert "test/002.Boxer/marked.jpg" in said
+    written = json.loads((tmp_path / "out" / "manifest.json").read_text(encoding="utf-8"))
+    pairs = [pair for pair in written["near_duplicates"] if "test/002.Boxer/marked.jpg" in pair["photos"]]
+    assert [pair["photos"] for pair in pairs] == [["test/002.Boxer/marked.jpg", "train/002.Boxer/copy.jpg"]]
+    assert (tmp_path / "out" / "train" / "002.Boxer" / "copy.jpg").is_file()
+
+
+def test_the_manifest_says_how_large_photos_were(make_set: SetMaker, tmp_path: Path, photo: PhotoMaker) -> None:
+    source = make_set(COMPLETE)
+    (source / "test" / "001.Pug" / "large.jpg").write_bytes(photo(70, size=(900, 700)))
+    _, written = prepared(source, tmp_path / "out")
+    assert written["image_sizes"]["train"] == {"smallest": "48 x 40", "median": "48 x 40", "largest": "48 x 40"}
+    assert written["image_sizes"]["test"]["largest"] == "900 x 700"
 
 
 def test_photos_of_one_name_do_not_overwrite_each_other(make_set: SetMaker, tmp_path: Path, photo: PhotoMaker) -> None:

@@ -40,7 +40,7 @@ def photos(data: ReportData, thumbnails: Thumbnails) -> Section:
             ("converted", "Converted and used", manifest["photos_converted"]),
         ],
         "most_remarks": _MOST_REMARKS,
-        **_duplicates(manifest.get("near_duplicates"), thumbnails),
+        **_duplicates(manifest.get("near_duplicates"), manifest.get("near_duplicate_counts", {}), thumbnails),
     }
     return Section("photos", "The photos", "Photos", view)
 
@@ -61,8 +61,13 @@ def _sizes(found: Any) -> dict[str, Any]:
     return {"columns": [name.replace("_", " ") for name in columns], "rows": rows}
 
 
-def _duplicates(found: Sequence[Mapping[str, Any]] | None, thumbnails: Thumbnails) -> dict[str, Any]:
-    """Return the pairs, those across splits first, which tell a model what it is to be asked."""
+def _duplicates(
+    found: Sequence[Mapping[str, Any]] | None, counts: Mapping[str, int], thumbnails: Thumbnails
+) -> dict[str, Any]:
+    """Return the pairs, those across splits first, which tell a model what it is to be asked.
+
+    ``counts`` are of all pairs that were found, where the manifest does not list every one.
+    """
     pairs = [
         {**pair, "across": len(set(pair["splits"])) > 1, "disagree": len(set(pair["labels"])) > 1}
         for pair in found or ()
@@ -80,9 +85,9 @@ def _duplicates(found: Sequence[Mapping[str, Any]] | None, thumbnails: Thumbnail
     ]
     return {
         "searched": found is not None,
-        "leaks": sum(pair["across"] for pair in pairs),
-        "disagreeing": sum(pair["disagree"] for pair in pairs),
+        "leaks": counts.get("across_splits", sum(pair["across"] for pair in pairs)),
+        "disagreeing": counts.get("two_classes", sum(pair["disagree"] for pair in pairs)),
         "pairs": shown,
         "all_pairs": pairs[:_MOST_REMARKS],
-        "count": len(pairs),
+        "count": counts.get("pairs", len(pairs)),
     }

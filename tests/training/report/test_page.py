@@ -223,6 +223,17 @@ def test_133_classes_with_full_galleries_stay_below_5_megabytes(tmp_path: Path) 
     assert all(address.startswith(("#", "data:")) for address in outline.addresses)
 
 
+def test_pairs_that_the_manifest_counts_without_listing_them_are_counted() -> None:
+    labels = ("Pug", "Boxer")
+    place = {"photos": ["test/Pug/1.jpg", "train/Pug/2.jpg"], "splits": ["test", "train"], "labels": ["Pug", "Pug"]}
+    counts = {"pairs": 900, "across_splits": 700, "two_classes": 3}
+    pair = {**place, "identical": False, "distance": 18}
+    text = render(report_data(labels, manifest=manifest(labels, near_duplicates=[pair], near_duplicate_counts=counts)))
+    assert "700 pairs across splits" in text
+    assert "3 pairs under two different classes" in text
+    assert "and 899 more" in text
+
+
 def test_the_same_data_give_the_same_page(page: str) -> None:
     assert render(report_data()) == page
 
