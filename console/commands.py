@@ -16,6 +16,7 @@ from console.cost import show as cost_page
 from console.deployment import Deployment
 from console.doctor import examination
 from console.errors import ConsoleError
+from console.findings import PAGE, finding_lines, findings_in
 from console.laptop import Laptop
 from console.prediction import Api
 from console.project import Project
@@ -251,6 +252,9 @@ def report(
         _require_running(console)
         fetch_report(console.cloud, console.project.run)
     print(path)
+    found = findings_in(console.project.run)
+    for line in [] if found is None else finding_lines(found, f"{PAGE}, and the report"):
+        console.screen.note(line)  # beside what scripts read
     if open_it and not webbrowser.open(path.as_uri()):
         raise ConsoleError("No browser could be opened.", f"Open it yourself: {path.as_uri()}")
 

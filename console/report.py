@@ -13,7 +13,7 @@ from contract.names import OutputFile
 
 
 def fetch_report(cloud: Cloud, folder: Path) -> Path:
-    """Write the report of the last execution that succeeded into ``folder`` and return its path.
+    """Write report and findings of the last execution that succeeded into ``folder``; return the report's path.
 
     Raises:
         ConsoleError: nothing is deployed, no execution succeeded yet, or the training left no report.
@@ -30,9 +30,10 @@ def fetch_report(cloud: Cloud, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(prefix="pedigree-") as temporary:
         archive = Path(temporary) / "output.tar.gz"
         cloud.client("s3").download_file(*parse_uri(output["output_uri"]), str(archive))
-        content = read_members(archive, (OutputFile.REPORT,)).get(OutputFile.REPORT)
-    if content is None:
+        members = read_members(archive, (OutputFile.REPORT, OutputFile.FINDINGS))
+    if OutputFile.REPORT not in members:
         raise ConsoleError(f"The last training left no report: {output['output_uri']} holds none")
-    with replacing(folder / REPORT) as partial:
-        partial.write_bytes(content)
+    for name, content in members.items():
+        with replacing(folder / name) as partial:
+            partial.write_bytes(content)
     return folder / REPORT

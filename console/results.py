@@ -33,14 +33,15 @@ class Results:
 
 
 def fetch(cloud: Cloud, output: Mapping[str, Any], folder: Path, bucket: str) -> Results:
-    """Read metrics and manifest, write report.html and sample.jpg into ``folder``."""
+    """Read metrics and manifest, write report.html, findings.json and sample.jpg into ``folder``."""
     s3 = cloud.client("s3")
     with tempfile.TemporaryDirectory(prefix="pedigree-") as temporary:
         archive = Path(temporary) / "output.tar.gz"
         location = parse_uri(output["output_uri"])
         s3.download_file(*location, str(archive))
-        members = read_members(archive, (OutputFile.METRICS, OutputFile.REPORT))
+        members = read_members(archive, (OutputFile.METRICS, OutputFile.REPORT, OutputFile.FINDINGS))
     report = _write(folder / REPORT, members.get(OutputFile.REPORT))
+    _write(folder / OutputFile.FINDINGS, members.get(OutputFile.FINDINGS))
     photo = str((output.get("sample") or {}).get("photo", ""))
     return Results(
         metrics=json.loads(members.get(OutputFile.METRICS, b"{}")),

@@ -16,6 +16,7 @@ from console.dataset import Source
 from console.deployment import Deployment
 from console.doctor import examination
 from console.errors import ConsoleError
+from console.findings import PAGE, finding_lines, findings_of
 from console.interrupts import Interrupted, shielded
 from console.live import LiveDisplay
 from console.plain import PlainDisplay
@@ -27,6 +28,7 @@ from console.stacks import Deployed, command, deployed
 from console.summary import Options
 from console.watch import Display, Watch, follow
 from console.words import best_line
+from contract.rules import TENSOR_RULES
 
 
 class Run:
@@ -116,7 +118,7 @@ class Run:
             cause = progress.cause or progress.error or "no cause was given"
             raise ConsoleError(
                 f"The execution {_ENDS.get(progress.status, progress.status)} in step {step}: {_without(cause, step)}",
-                f"Execution: {arn}\nSummary: {path}",
+                f"Execution: {arn}\nSummary: {path}{_about_rules(cause)}",
             )
         results = fetch(self._cloud, progress.output, self._project.run, stage.bucket)
         content = summary.succeeded(arn, self._options, progress, results)
@@ -139,6 +141,8 @@ class Run:
                 say(f"{words}: {percent(content[name])}")
         if content["verdict"]:
             say(f"Learning curve: {content['verdict']['kind']}. {content['verdict']['text']}")
+        for line in finding_lines(findings_of(content["findings"]), command(self._cloud, "report --open")):
+            say(line)
         sample = content["sample"] or {}
         if sample:
             say()
@@ -165,6 +169,12 @@ _ENDS = {"FAILED": "failed", "TIMED_OUT": "timed out", "ABORTED": "was stopped"}
 def _without(cause: str, step: str) -> str:
     """Return a cause without the step's name in front, which has just been said."""
     return cause.removeprefix(f"{step}: ")
+
+
+def _about_rules(cause: str) -> str:
+    """Return where to read on about a failure that a rule of the training is the cause of."""
+    told = any(f"{rule} at step " in cause or f"{rule}: " in cause for rule in TENSOR_RULES)
+    return f"\nWhat each rule looks at, and how to switch one off: {PAGE}" if told else ""
 
 
 def _show_photos(screen: Screen, content: Mapping[str, Any]) -> None:

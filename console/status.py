@@ -11,7 +11,7 @@ from console.cloud import Cloud
 from console.endpoint import describe_endpoint
 from console.screen import Screen, duration, percent
 from console.stacks import Deployed, command, deployed, describe_stacks
-from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY
+from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_WARNINGS
 from contract.names import Prefix
 
 _EXECUTIONS_SHOWN = 5
@@ -63,6 +63,9 @@ def _show_model(cloud: Cloud, stage: Deployed, screen: Screen) -> None:
     for metric, words in ((FINAL_TEST_ACCURACY, "Test accuracy"), (FINAL_VALID_ACCURACY, "Validation accuracy")):
         if metric.name in known:
             screen.say(f"{words}: {percent(float(known[metric.name]))}")
+    errors, warnings = (float(known.get(metric.name, 0)) for metric in (FINAL_ERRORS, FINAL_WARNINGS))
+    if errors or warnings:
+        screen.say(f"Found by the rules of its training: {errors:.0f} errors, {warnings:.0f} warnings")
     version = package.rpartition("/")[2]
     screen.say(
         f"Version {version}, trained by {production.get('training_job_name')}, deployed {production.get('deployed_at')}"

@@ -10,6 +10,7 @@ from console.files import read_json, write_json
 from console.interrupts import shielded
 from console.progress import Progress, StepStatus
 from console.results import REPORT, SAMPLE, Results
+from contract.names import OutputFile
 
 SUMMARY: Final = "summary.json"
 PREVIOUS: Final = "previous"
@@ -57,7 +58,7 @@ def former_seconds(folder: Path, options: Options) -> dict[str, float]:
 
 def put_aside(folder: Path) -> None:
     """Move the former run's files into ``previous``: what stands in ``folder`` belongs to the run that starts now."""
-    files = [folder / name for name in (SUMMARY, REPORT, SAMPLE) if (folder / name).exists()]
+    files = [folder / name for name in (SUMMARY, REPORT, SAMPLE, OutputFile.FINDINGS) if (folder / name).exists()]
     if not files:
         return
     with shielded():
@@ -82,6 +83,7 @@ def succeeded(arn: str, options: Options, progress: Progress, results: Results) 
         "api_url": output.get("api_url"),
         "sample": output.get("sample"),
         "verdict": metrics.get("verdict"),
+        "findings": metrics.get("findings", []),
         "resumed": output.get("resumed", False),
         "features_uri": output.get("features_uri"),
         "photos": output.get("data", {}).get("counts"),

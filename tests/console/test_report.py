@@ -36,12 +36,13 @@ def _ran(cloud: FakeCloud, output: dict[str, str] | None) -> None:
         )
 
 
-def _holds(cloud: FakeCloud, name: str) -> None:
+def _holds(cloud: FakeCloud, *names: str) -> None:
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as packed:
-        info = tarfile.TarInfo(name)
-        info.size = 6
-        packed.addfile(info, io.BytesIO(b"<html>"))
+        for name in names:
+            info = tarfile.TarInfo(name)
+            info.size = 6
+            packed.addfile(info, io.BytesIO(b"<html>"))
     content = file.getvalue()
     body = {"ContentLength": len(content), "ETag": '"e"'}
     cloud.stub("s3").add_response("head_object", body, {"Bucket": "bucket", "Key": "job/output.tar.gz"})
@@ -50,8 +51,9 @@ def _holds(cloud: FakeCloud, name: str) -> None:
 
 def test_the_last_training_s_report_is_brought_here(cloud: FakeCloud, tmp_path: Path) -> None:
     _ran(cloud, {"output_uri": "s3://bucket/job/output.tar.gz"})
-    _holds(cloud, "report.html")
+    _holds(cloud, "report.html", "findings.json", "tensors.json")
     assert fetch_report(cloud, tmp_path / "run").read_bytes() == b"<html>"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"report.html", "findings.json"}
 
 
 def test_where_nothing_has_succeeded_it_says_how_to_make_one(cloud: FakeCloud, tmp_path: Path) -> None:

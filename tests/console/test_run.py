@@ -1,5 +1,6 @@
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from console.stacks import Deployed
 from console.summary import Options
 from tests.console.fakes import FakeCloud
 from tests.console.samples import FAILED
+from tests.console.test_findings import WARNING
 from tests.console.test_summary import RESULTS, SUCCEEDED
 
 ARN = "arn:aws:states:us-east-1:000000000000:execution:machine:run-1"
@@ -149,3 +151,32 @@ def test_nothing_is_started_for_a_folder_that_is_not_there(project: Project, clo
     with pytest.raises(ConsoleError, match="no such folder"):
         _run(project, cloud, screen, "nowhere")
     assert not cloud.is_started
+
+
+def test_warnings_of_the_rules_are_told_with_where_to_read_on(
+    project: Project,
+    cloud: FakeCloud,
+    screen: Screen,
+    written: io.StringIO,
+    outcome: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    warned = {**RESULTS.metrics, "findings": [WARNING.as_dict()]}
+    monkeypatch.setattr(running, "fetch", lambda *_: replace(RESULTS, metrics=warned))
+    outcome.append(SUCCEEDED)
+    _run(project, cloud, screen)
+    assert "Rules: 1 warning\n  Warning: Overfit at step 90: The loss rises. Take more photos.\n" in written.getvalue()
+    assert "What each means: " in written.getvalue()
+    assert _summary(project)["findings"] == [WARNING.as_dict()]
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_run_that_a_rule_stopped_says_where_its_rules_are_described(
+    project: Project, cloud: FakeCloud, screen: Screen, outcome: list[Any], told: bool
+) -> None:
+    cause = "Train: ExplodingTensor at step 4: The loss is nan." if told else "Train: no memory"
+    outcome.append(replace(FAILED, error="Pedigree.Train", cause=cause))
+    with pytest.raises(ConsoleError) as caught:
+        _run(project, cloud, screen)
+    assert ("docs/debugging.md" in caught.value.hint) is told
+    assert cause.removeprefix("Train: ") in caught.value.message

@@ -59,9 +59,11 @@ def test_executions_endpoint_and_accuracy_are_shown(cloud: FakeCloud, screen: Sc
     _ran(cloud, {**arns, "name": "run-1", "status": "SUCCEEDED", "startDate": START, "stopDate": at(75)})
     cloud.stub("sagemaker").add_response("describe_endpoint", _endpoint())
     _serves(cloud)
-    cloud.stub("sagemaker").add_response("describe_model_package", _package({"final:test_accuracy": "0.978"}))
+    known = {"final:test_accuracy": "0.978", "final:errors_found": "0.0", "final:warnings_found": "2.0"}
+    cloud.stub("sagemaker").add_response("describe_model_package", _package(known))
     show_status(cloud, screen)
     text = written.getvalue()
+    assert "Found by the rules of its training: 0 errors, 2 warnings" in text
     assert "run-1" in text
     assert "1:15" in text
     assert "Endpoint pedigree-laptop: InService" in text
