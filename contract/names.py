@@ -79,16 +79,18 @@ class OutputFile(StrEnum):
     METRICS = "metrics.json"
     HISTORY = "history.json"  # one row per epoch, see training/history.py
     REPORT = "report.html"
-    TENSORS = "tensors"  # what smdebug saved
     PREDICTIONS = "predictions.json"  # what the model said of each test photo, see training/predictions.py
     FINDINGS = "findings.json"  # which rules were evaluated and what they found, see contract/findings.py
     PROFILE = "profile.json"  # where the time went
     TRACE = "trace.json.gz"  # a few steps in full, for Perfetto or chrome://tracing
+    TENSORBOARD = "tensorboard"  # event files of TensorBoard
 
 
 # What the rules found, in the checkpoint folder, which SageMaker copies to S3 however a training ends: out of
 # output.tar.gz no state machine could read it; see contract/findings.py.
 FOUND_FILE: Final = "found.json"
+# What smdebug saved, below it by job, in the same folder.
+TENSORS: Final = "tensors"
 
 
 class Step(StrEnum):

@@ -20,12 +20,12 @@ from training.activations import (
 )
 from training.augmentation import PixelChanges
 from training.checkpoints import Checkpoints
-from training.debugging import Debugger
 from training.environment import JobInputError, StopSignal
 from training.fine_tuning import BACKBONE_LR, FIRST_TRAINED, FineTuner, FineTuning, Tools
 from training.head_fitting import HeadFit, fit_head, steps_per_epoch
 from training.history import Epoch
 from training.job_inputs import Folders, Inputs, Settings, open_inputs
+from training.journal import NO_JOURNAL, Journal
 from training.mixing import Mixing
 from training.model_output import leave_model
 from training.photo_batches import loader_threads
@@ -55,20 +55,25 @@ SAVES: Final = 40
 class _Run:
     """What watches the run, and the processes that it is spread over."""
 
-    debugger: Debugger
+    supervision: Supervision
     stop: StopSignal
     progress: Progress
     world: World
     profiler: Profiler = NO_PROFILER
+    journal: Journal = NO_JOURNAL
 
     def epoch(self, row: Epoch) -> None:
         """Report an epoch; stop after it if asked to. Several processes stop between two steps, together."""
         self.progress.epoch(row)
+        self.journal.epoch(row)
+        self.supervision.look()
         if self.world.size == 1:
             self.stop.check()
 
 
-def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: World = ALONE) -> dict[str, Any] | None:
+def train_model(
+    folders: Folders, settings: Settings, stop: StopSignal, world: World = ALONE, journal: Journal = NO_JOURNAL
+) -> dict[str, Any] | None:
     """Train, leave artifact and output, and return metrics.json; None in a process that is not the chief.
 
     Raises:
@@ -80,18 +85,21 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
     backbone = _backbone(inputs, settings, world)
     settings = _settled(settings, backbone)
     watch = RuleWatch(settings.rules, settings.stop_early)
-    supervision = Supervision(folders.output, watch, _save_interval(inputs, settings), world.is_chief)
+    supervision = Supervision(
+        folders.output, folders.checkpoints, watch, _save_interval(inputs, settings), world.is_chief
+    )
     profiler = open_profiler(settings.profiled and world.is_chief, folders.output / OutputFile.TRACE, world.device)
     run = _Run(
-        supervision.debugger,
+        supervision,
         stop,
         Progress(settings.hyperparameters.epochs, settings.fine_tune_epochs),
         world,
         profiler,
+        journal,
     )
     with closing(profiler), supervision:
         with profiler.phase(Phase.PROBE):
-            fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, run.debugger)
+            fit = fit_head(inputs.features, settings.hyperparameters, settings.seed, run.epoch, supervision.debugger)
         history = list(fit.history)
         fit.head.to(world.device)
         if settings.fine_tune_epochs > 0:
@@ -183,7 +191,7 @@ class _FineTune:
         with self.watch.profiler.phase(Phase.CACHE):
             valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, tested_with)
         steps = plan.steps(len(self.inputs.photos.splits["train"]))
-        tools = Tools(checkpoints, self.watch.debugger, stop, self.watch.epoch, self.watch.profiler)
+        tools = Tools(checkpoints, self.watch.supervision.debugger, stop, self.watch.epoch, self.watch.profiler)
         self._describe(source, plan, chosen)
         history = FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
         left_out = world.gather(self.inputs.reader.left_out)

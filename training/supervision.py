@@ -1,20 +1,22 @@
 """Who looks on while a model is trained: the debugger that saves tensors, the rules, and the watchdog."""
 
 import json
+import os
 import threading
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from contract.names import OutputFile
+from contract.findings import told
+from contract.names import FOUND_FILE, TENSORS, OutputFile
 from training.debugging import NO_DEBUGGER, Debugger, is_configured, open_debugger
 from training.files import write_text
 from training.rules.watch import RuleWatch
 from training.watchdog import STALLED_AFTER, Watchdog, stall_finding
 
-# Every so many saved steps the rules look at them: between two saves of the weights, where only losses are saved more
-# often, and after every validation but a few.
+# After every epoch, and within one every so many saved steps, the rules look at them: about as often as weights are
+# saved, losses being saved four times as often.
 LOOK_EVERY: Final = 4
 
 
@@ -23,19 +25,23 @@ class Supervision:
 
     Args:
         output: folder of the job's output.
+        checkpoints: folder that SageMaker copies to S3 while the job runs: tensors can be read from there at once, and
+            what was found by the state machine.
         watch: the rules.
         save_interval: in steps, of the tensors.
         chief: whether this is the process that looks on and writes; the others leave nothing.
     """
 
-    def __init__(self, output: Path, watch: RuleWatch, save_interval: int, chief: bool = True) -> None:
+    def __init__(
+        self, output: Path, checkpoints: Path, watch: RuleWatch, save_interval: int, chief: bool = True
+    ) -> None:
         self.watch, self._chief = watch, chief
-        self._output = output
+        self._output, self._checkpoints = output, checkpoints
         self._saved = 0
         self._entered = ExitStack()
         wanted = chief and (watch.is_any_on or is_configured())
         self.debugger: Debugger = (
-            open_debugger(output / OutputFile.TENSORS, save_interval, self._look) if wanted else NO_DEBUGGER
+            open_debugger(tensors_folder(checkpoints), save_interval, self._count) if wanted else NO_DEBUGGER
         )
 
     def __enter__(self) -> Self:
@@ -58,10 +64,19 @@ class Supervision:
             self.watch.close(self.debugger.folder, self.debugger.reason)
             self._leave_findings()
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Let the rules look at what has been saved.
+
+        Raises:
+            StoppedByRuleError: one of them has found what makes it pointless to go on.
+        """
+        if self._chief:
+            self.watch.look(self.debugger.folder)
+
+    def _count(self) -> None:
         self._saved += 1
         if self._saved % LOOK_EVERY == 0:
-            self.watch.look(self.debugger.folder)
+            self.look()
 
     def _stalled(self, seconds: float, where: str) -> Exception | None:
         end = self.watch.add(stall_finding(seconds, where))
@@ -70,3 +85,9 @@ class Supervision:
 
     def _leave_findings(self) -> None:
         write_text(self._output / OutputFile.FINDINGS, json.dumps(self.watch.as_dict(), indent=1))
+        write_text(self._checkpoints / FOUND_FILE, json.dumps(told(self.watch.findings)))
+
+
+def tensors_folder(checkpoints: Path) -> Path:
+    """Return where a job's tensors are saved: another job that goes on from the same checkpoints saves beside them."""
+    return checkpoints / TENSORS / os.environ.get("TRAINING_JOB_NAME", "")

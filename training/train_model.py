@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 
 from contract import recipe
+from contract.findings import Severity
 from contract.inference import KNOWN_SHARE
-from contract.metrics import FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS
-from contract.names import Channel
+from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS, FINAL_WARNINGS
+from contract.names import Channel, OutputFile
 from contract.recipe import flag
 from contract.rules import NO_RULES, TENSOR_RULES
 from contract.search_space import Hyperparameters, add_arguments
@@ -29,6 +30,7 @@ from training.environment import (
 )
 from training.final_training import train_model
 from training.job_inputs import Folders, Settings
+from training.journal import NO_JOURNAL, Journal, open_journal
 from training.progress import say
 from training.provenance import UNKNOWN_REVISION
 from training.world import World, join_world
@@ -84,6 +86,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         type=flag,
         default=True,
         help="whether what a rule finds may end the training: True or False (default: True)",
+    )
+    parser.add_argument(
+        "--mlflow-uri",
+        default=os.environ.get("MLFLOW_TRACKING_URI"),
+        help="MLflow server that gets metrics, choices and report (default: $MLFLOW_TRACKING_URI)",
     )
     parser.add_argument("--source-revision", default=UNKNOWN_REVISION, help="of this code, for metrics.json")
     options = parser.parse_args(arguments)
@@ -149,16 +156,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
         options.rules,
         options.stop_early,
     )
-    with join_world() as world, _heard(world):
+    with join_world() as world, _heard(world), _journal(options, world) as journal:
         try:
-            metrics = train_model(folders, settings, StopSignal().listen(), world)
+            metrics = train_model(folders, settings, StopSignal().listen(), world, journal)
         except Interrupted:
             say(f"the next run continues from the last checkpoint in {options.checkpoint_dir}, if there is one")
             raise
         if metrics is not None:
+            journal.result(metrics, folders.output / OutputFile.REPORT)
+            found = [finding["severity"] for finding in metrics["findings"]]
+            say(FINAL_ERRORS.line(found.count(Severity.ERROR)))
+            say(FINAL_WARNINGS.line(found.count(Severity.WARNING)))
             say(FINAL_VALID_LOSS.line(metrics["valid_loss"]))
             say(FINAL_VALID_ACCURACY.line(metrics["valid_accuracy"]))
             say(FINAL_TEST_ACCURACY.line(metrics["test_accuracy"]))
+
+
+def _journal(options: argparse.Namespace, world: World) -> Journal:
+    """Return the chief's journal; its MLflow run stands beside the checkpoints, which a resumed training has, too."""
+    run_file = options.checkpoint_dir / "mlflow-run"
+    return open_journal(options.output_dir, options.mlflow_uri, run_file) if world.is_chief else NO_JOURNAL
 
 
 def _heard(world: World) -> AbstractContextManager[object]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from contract.metrics import FINAL_TEST_ACCURACY, read_line
-from contract.names import ArtifactFile, OutputFile
+from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY, FINAL_WARNINGS, read_line
+from contract.names import FOUND_FILE, ArtifactFile, OutputFile
 from training import extract_features, train_model
 from training.environment import JobInputError
 from training.history import load_history
@@ -60,8 +60,12 @@ def test_the_whole_training_leaves_a_model_that_serving_can_use(
     assert set(metrics["verdict"]) == {"kind", "text", "advice"}
     history = load_history(root / "output" / "history.json")
     assert [row.phase for row in history] == ["probe"] * 5 + ["fine-tune"] * 2
-    last = [reading for line in capsys.readouterr().out.splitlines() if (reading := read_line(line))][-1]
-    assert (last.name, last.value) == (FINAL_TEST_ACCURACY.name, 1.0)
+    readings = [reading for line in capsys.readouterr().out.splitlines() if (reading := read_line(line))]
+    assert (readings[-1].name, readings[-1].value) == (FINAL_TEST_ACCURACY.name, 1.0)
+    severities = [finding["severity"] for finding in metrics["findings"]]
+    said = {reading.name: reading.value for reading in readings}
+    assert said[FINAL_ERRORS.name] == severities.count("error") == 0
+    assert said[FINAL_WARNINGS.name] == severities.count("warning")
     model = load_artifact(root / "model")
     red = decode((prepared / "test" / "001.Red_dog" / "1.jpg").read_bytes())
     assert model.classes.labels[int(model.probabilities(red).argmax())] == "Red dog"
@@ -71,7 +75,7 @@ def test_without_fine_tuning_the_fitted_head_is_the_model(prepared: Path, featur
     train_model.main(arguments(prepared, features, "--fine-tune-epochs", "0"))
     history = load_history(prepared.parent / "output" / "history.json")
     assert {row.phase for row in history} == {"probe"}
-    assert not (prepared.parent / "checkpoints").exists()
+    assert [path.name for path in (prepared.parent / "checkpoints").iterdir()] == [FOUND_FILE]
 
 
 def test_features_of_other_photos_are_refused(prepared: Path, features: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from contract.findings import Finding, Severity, finding_of
+from contract.names import FOUND_FILE
 from contract.rules import TENSOR_RULES
 from tests.training.rules.small_training import SmallTraining, network, points
 from training.errors import StoppedByRuleError
@@ -104,14 +105,15 @@ def test_a_graver_finding_takes_the_place_of_the_first(capsys: pytest.CaptureFix
 
 
 def test_findings_are_left_however_the_training_ends(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), Supervision(tmp_path, RuleWatch(()), 10):
+    with pytest.raises(RuntimeError), Supervision(tmp_path, tmp_path / "checkpoints", RuleWatch(()), 10):
         raise RuntimeError("no memory")
     left = json.loads((tmp_path / "findings.json").read_text())
     assert {rule["state"] for rule in left["rules"]} == {State.NOT_EVALUATED}
     assert left["findings"] == []
+    assert json.loads((tmp_path / "checkpoints" / FOUND_FILE).read_text()) == {"errors": [], "warnings": []}
 
 
 def test_only_the_chief_leaves_something(tmp_path: Path) -> None:
-    with Supervision(tmp_path, RuleWatch(), 10, chief=False) as supervision:
+    with Supervision(tmp_path, tmp_path / "checkpoints", RuleWatch(), 10, chief=False) as supervision:
         assert supervision.debugger.folder is None
     assert not list(tmp_path.iterdir())
