@@ -1,7 +1,12 @@
+import json
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from console.commands import app
+from console.project import Project
+from tests.console.test_findings import WARNING
 
 COMMANDS = ("up", "env", "tune", "deploy", "run", "status", "predict", "report", "doctor", "cost", "down")
 
@@ -33,3 +38,13 @@ def test_the_help_teaches_the_first_steps() -> None:
 )
 def test_a_wrong_command_line_is_refused_with_2(words: list[str]) -> None:
     assert CliRunner().invoke(app, words).exit_code == 2
+
+
+def test_report_tells_the_findings_beside_what_scripts_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Project, "run", tmp_path)
+    (tmp_path / "report.html").write_text("<html>")
+    (tmp_path / "findings.json").write_text(json.dumps({"findings": [WARNING.as_dict()]}))
+    result = CliRunner().invoke(app, ["report"])
+    assert result.exit_code == 0
+    assert result.stdout == f"{tmp_path / 'report.html'}\n"
+    assert "Warning: Overfit at step 90: The loss rises." in result.stderr
