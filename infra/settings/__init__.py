@@ -4,7 +4,7 @@ from infra.settings.data import BACKBONES, UDACITY_DOGS, Answers, Defaults, Gate
 from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
 from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
-from infra.settings.surroundings import Api, Network, Reaper, Watch
+from infra.settings.surroundings import Api, Network, Reaper, Tracking, Watch
 from infra.settings.training import Rules, Training
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Rules",
     "Scaling",
     "Settings",
+    "Tracking",
     "Training",
     "Tuning",
     "Watch",

@@ -9,7 +9,7 @@ from infra.checks import Flag, ListOf, OneOf, SettingsError, Text, Unset, WholeN
 from infra.settings.data import Answers, Defaults, Gate
 from infra.settings.endpoint import Endpoint
 from infra.settings.jobs import Jobs, Retry, Tuning
-from infra.settings.surroundings import Api, Network, Reaper, Watch
+from infra.settings.surroundings import Api, Network, Reaper, Tracking, Watch
 from infra.settings.texts import PLAIN
 from infra.settings.training import Rules, Training
 
@@ -38,6 +38,7 @@ _ANSWERS: Final = Answers()
 _DEFAULTS: Final = Defaults()
 _API: Final = Api()
 _NETWORK: Final = Network()
+_TRACKING: Final = Tracking()
 _REAPER: Final = Reaper()
 _WATCH: Final = Watch()
 
@@ -98,12 +99,17 @@ class Settings:
     endpoint: Endpoint = section(_ENDPOINT)
     api: Api = section(_API)
     network: Network = section(_NETWORK)
+    tracking: Tracking = section(_TRACKING)
     reaper: Reaper = section(_REAPER)
     watch: Watch = section(_WATCH)
 
     def __post_init__(self) -> None:
         """Refuse values that cannot be deployed."""
         verify(self)
+        if self.network.isolation and self.tracking.mlflow_uri is not None:
+            raise SettingsError(
+                "tracking.mlflow_uri", self.tracking.mlflow_uri, "null: with network.isolation no job can reach it"
+            )
 
     @property
     def prefix(self) -> str:

@@ -60,6 +60,22 @@ class Network:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tracking:
+    """Where trainings are followed besides TensorBoard, whose files stand in output.tar.gz."""
+
+    mlflow_uri: str | None = checked(
+        None,
+        Unset(Text(r"https?://[\w.-]+(:\d+)?(/[\w./-]*)?", "an http(s) URL without user and password")),
+        "An MLflow server that the training can reach: it gets every epoch's metrics, the choices and the report; "
+        "null: none.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse an address that holds a password, which everybody could read."""
+        verify(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reaper:
     """Deletes an endpoint that nobody uses, since an idle GPU costs as much as a busy one."""
 

@@ -69,6 +69,8 @@ def _request(facts: Facts) -> dict[str, Any]:
         "loader-threads": str(facts.settings.loader_threads),
     }
     fixed |= facts.settings.rules.as_strings()
+    if facts.settings.tracking.mlflow_uri is not None:
+        fixed["mlflow-uri"] = facts.settings.tracking.mlflow_uri
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [
         channel(Channel.PREPARED, "$prepared_uri"),

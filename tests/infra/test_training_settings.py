@@ -4,7 +4,7 @@ import pytest
 
 from contract.recipe import Recipe
 from infra.checks import SettingsError
-from infra.settings import Rules, Settings, Training, load_settings
+from infra.settings import Network, Rules, Settings, Tracking, Training, load_settings
 from tests.infra.fake_aws import FakeAws
 from tests.infra.running import run
 
@@ -52,3 +52,27 @@ def test_the_stages_rules_reach_the_training_job(aws: FakeAws, rules: Rules, sen
 def test_a_rule_that_there_is_not_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"rules\.on.*Overfitting.*LossNotDecreasing"):
         load_settings({"dev": {"rules": {"on": ["Overfitting"]}}}, "dev")
+
+
+def test_the_stages_mlflow_server_reaches_the_training_job(aws: FakeAws) -> None:
+    run(aws, settings=Settings(image="x", tracking=Tracking(mlflow_uri="https://mlflow.example.com:5000/team")))
+    sent = aws.requests["createTrainingJob"][-1]["HyperParameters"]
+    assert sent["mlflow-uri"] == "https://mlflow.example.com:5000/team"
+
+
+def test_without_an_mlflow_server_the_training_job_hears_of_none(aws: FakeAws) -> None:
+    run(aws, settings=Settings(image="x"))
+    assert "mlflow-uri" not in aws.requests["createTrainingJob"][-1]["HyperParameters"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["https://me:secret@mlflow.example.com", "file:///tmp/mlruns", "mlflow.example.com", ""]
+)
+def test_an_mlflow_address_that_no_job_should_have_is_refused(uri: str) -> None:
+    with pytest.raises(SettingsError, match="mlflow_uri"):
+        Tracking(mlflow_uri=uri)
+
+
+def test_an_mlflow_server_that_isolation_hides_is_refused() -> None:
+    with pytest.raises(SettingsError, match="isolation"):
+        Settings(network=Network(isolation=True), tracking=Tracking(mlflow_uri="https://mlflow.example.com"))

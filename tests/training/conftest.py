@@ -1,13 +1,15 @@
 """Small data sets made of real image files."""
 
 import io
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
 
+from tests.training.fake_mlflow import FakeMlflow
 from training.features import Features, FeatureSpec, SplitFeatures
 from training.manifest import Manifest
 
@@ -99,3 +101,14 @@ def make_features() -> Callable[..., Features]:
         return Features(spec, split(photos, views), split(45, 1))
 
     return make
+
+
+@pytest.fixture
+def server() -> Iterator[FakeMlflow]:
+    """Return a running server that answers as MLflow does."""
+    with FakeMlflow() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
