@@ -22,8 +22,9 @@ def _deep() -> nn.Module:
 def _dead() -> nn.Module:
     """Return a network whose first ReLU never answers, so that nothing before it learns."""
     net = network()
-    with torch.no_grad():
-        net[0].bias.fill_(-1000.0)
+    first = net[0]
+    assert isinstance(first, nn.Linear)
+    nn.init.constant_(first.bias, -1000.0)
     return net
 
 
@@ -58,7 +59,9 @@ def test_what_lies_before_a_dead_layer_has_gradients_of_zero(tmp_path: Path) -> 
 
 def test_a_head_that_starts_at_zero_is_none_of_it(tmp_path: Path) -> None:
     net = network()
-    nn.init.zeros_(net[4].weight)
+    last = net[4]
+    assert isinstance(last, nn.Linear)
+    nn.init.zeros_(last.weight)
     assert findings(AllZero, _run(tmp_path, net)) == []
 
 
