@@ -3,20 +3,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
-from tests.training.profiling.small_training import Wrap, fine_tune
-from training.profiling.clocks import HostClock
-from training.profiling.gpu import Gpu
-from training.profiling.profile import Profile, Setting
+from tests.training.profiling.small_training import Wrap, fine_tune, open_one
+from training.profiling.profile import Profile
 from training.profiling.recording import RecordingProfiler
-from training.profiling.trace import Trace
-
-
-def open_one(folder: Path) -> RecordingProfiler:
-    """Return a profiler whose process started when it was opened."""
-    trace = Trace(folder / "trace.json.gz", torch.device("cpu"))
-    return RecordingProfiler(HostClock(), Gpu(), trace, Setting(2), time.time())
 
 
 @pytest.fixture

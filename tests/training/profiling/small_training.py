@@ -11,7 +11,12 @@ from training.checkpoints import Checkpoints
 from training.debugging import NO_DEBUGGER
 from training.environment import StopSignal
 from training.fine_tuning import FineTuner, FineTuning, Tools
+from training.profiling.clocks import Clock, HostClock
+from training.profiling.gpu import Gpu
+from training.profiling.profile import Setting
 from training.profiling.profiler import Profiler
+from training.profiling.recording import RecordingProfiler
+from training.profiling.trace import Trace
 from training.world import BatchPlan
 from vision.backbones import load_backbone
 from vision.heads import Head
@@ -20,17 +25,26 @@ PHOTOS, BATCH, CLASSES = 96, 8, 3
 STEPS = PHOTOS // BATCH
 
 
-class Slowed:
-    """A source whose batches with these numbers are late."""
+def open_one(folder: Path, clock: Clock | None = None) -> RecordingProfiler:
+    """Return a profiler whose process started when it was opened."""
+    trace = Trace(folder / "trace.json.gz", torch.device("cpu"))
+    return RecordingProfiler(clock or HostClock(), Gpu(), trace, Setting(2), time.time())
 
-    def __init__(self, source: ActivationSource, seconds: float, every: int) -> None:
-        self._source, self._seconds, self._every, self._count = source, seconds, every, 0
+
+class Slowed:
+    """A source whose batches with these numbers are late; ``sleep`` lets that time pass."""
+
+    def __init__(
+        self, source: ActivationSource, seconds: float, every: int, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._source, self._seconds, self._every, self._sleep = source, seconds, every, sleep
+        self._count = 0
 
     def batches(self, epoch: int) -> Iterator[Activations]:
         for batch in self._source.batches(epoch):
             self._count += 1
             if self._count % self._every == 0:
-                time.sleep(self._seconds)
+                self._sleep(self._seconds)
             yield batch
 
 

@@ -68,7 +68,7 @@ def test_an_inner_phase_takes_its_time_from_the_outer_one(profiler: RecordingPro
     profiler.step()
     phases = profiler.finish().phases
     assert phases[Phase.COPY] >= 0.05
-    assert phases[Phase.WAIT] < 0.05
+    assert phases[Phase.WAIT] < phases[Phase.COPY]
 
 
 def test_a_phase_that_fails_gives_the_time_back(profiler: RecordingProfiler) -> None:

@@ -3,14 +3,15 @@
 There is no GPU where these run: the GPU's rules look at readings of the shape that a GPU's profile has.
 """
 
-from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from contract.findings import Finding
-from tests.training.profiling.small_training import Slowed
+from tests.training.profiling.small_training import Slowed, fine_tune, open_one
+from training.profiling.clocks import HostClock
 from training.profiling.gpu_rules import BatchSize, GPUMemoryIncrease, LowGPUUtilization
 from training.profiling.profile import LoaderTiming, Profile, Setting
 from training.profiling.profiler import Phase
@@ -24,12 +25,28 @@ Usual = tuple[Profile, float, Path]
 GIB = 2**30
 
 
-@pytest.fixture
-def waited(profiled: Callable[..., Profile], monkeypatch: pytest.MonkeyPatch) -> Profile:
+@pytest.fixture(scope="module")
+def waited(tmp_path_factory: pytest.TempPathFactory) -> Profile:
     """Return the profile of a training that waits most of the time for photos that sleep on some slow disk."""
-    init = Sampler.__init__
-    monkeypatch.setattr(Sampler, "__init__", lambda self, waited, gpu, interval=0.1: init(self, waited, gpu, interval))
-    return profiled(1, wrap=lambda source: Slowed(source, 0.4, every=1))
+    init, folder = Sampler.__init__, tmp_path_factory.mktemp("waited")
+    with pytest.MonkeyPatch.context() as patch, closing(open_one(folder)) as profiler:
+        patch.setattr(Sampler, "__init__", lambda self, waited, gpu, interval=0.1: init(self, waited, gpu, interval))
+        fine_tune(folder / "checkpoints", profiler, 1, lambda source: Slowed(source, 0.4, every=1))
+        return profiler.finish()
+
+
+class Steady(HostClock):
+    """A clock by which everything takes as long as ever, whatever else the machine does, but for what is added."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def mark(self) -> float:
+        self.now += 0.01
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 def alone(profile: Profile, cpu: float) -> Profile:
@@ -92,8 +109,11 @@ def test_the_loader_is_not_judged_where_activations_are_cached(usual: Usual) -> 
         DataLoader().look(usual[0])
 
 
-def test_steps_that_are_held_up_now_and_then_are_found_with_their_phase(profiled: Callable[..., Profile]) -> None:
-    profile = profiled(3, wrap=lambda source: Slowed(source, 2.0, every=16))
+def test_steps_that_are_held_up_now_and_then_are_found_with_their_phase(tmp_path: Path) -> None:
+    clock = Steady()
+    with closing(open_one(tmp_path, clock)) as profiler:
+        fine_tune(tmp_path / "checkpoints", profiler, 3, lambda source: Slowed(source, 2.0, 16, clock.sleep))
+        profile = profiler.finish()
     finding = found(StepOutlier(stddev=2, n_outliers=1).look(profile))
     assert finding.step == 16
     assert "in the phase wait" in finding.evidence
