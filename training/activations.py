@@ -15,6 +15,7 @@ from training.photo_batches import Transform, photo_batches
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.precision import FP32, Precision
 from training.profiling.profiler import NO_PROFILER, Phase, Profiler
+from training.pulse import PULSE
 from training.world import BatchPlan
 from vision.backbones import Backbone
 from vision.pixels import Picture
@@ -59,6 +60,7 @@ class TrainedPart:
 
     def run_trained(self, activations: Tensor) -> Tensor:
         """Map the frozen part's output (N, C, h, w) to features (N, D) float32."""
+        PULSE.beat()
         with self.precision.autocast():
             return self.backbone.run(activations, self.trained).float()
 
