@@ -1,5 +1,6 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -125,7 +126,7 @@ def _settled(settings: Settings, backbone: Backbone) -> Settings:
 def _save_interval(inputs: Inputs, settings: Settings) -> int:
     photos = len(inputs.features.train.labels)
     probe = steps_per_epoch(photos, settings.hyperparameters.batch_size) * settings.hyperparameters.epochs
-    fine_tuning = settings.fine_tune_epochs * BatchPlan(settings.recipe.fine_tune_batch, 1).steps(photos)
+    fine_tuning = settings.fine_tune_epochs * math.ceil(photos / settings.recipe.fine_tune_batch)
     return max(1, (probe + fine_tuning) // SAVES)
 
 
@@ -170,8 +171,9 @@ class _FineTune:
         return history
 
     def _plan(self, part: TrainedPart, fit: HeadFit) -> BatchPlan:
-        batch = self.settings.recipe.fine_tune_batch
-        plan = plan_batches(batch, most_at_once(part, fit.head), self.watch.world)
+        recipe = self.settings.recipe
+        together = 2 if recipe.mixup or recipe.cutmix else 1
+        plan = plan_batches(recipe.fine_tune_batch, most_at_once(part, fit.head), self.watch.world, together)
         if plan.accumulated > 1 or plan.world.size > 1:
             say(
                 f"{plan.batch} photos per step: {plan.micro_batch} at once, {plan.accumulated} times, "
@@ -227,7 +229,7 @@ class _FineTune:
 
     def _class_weights(self) -> tuple[float, ...]:
         """Return what a photo of each class counts so that all classes count the same; 1 on average over the photos."""
-        labels = torch.tensor([photo.label for photo in self.inputs.photos.splits["train"]])
+        labels = torch.from_numpy(self.inputs.photos.splits["train"].labels)  # (photos,)
         counts = torch.bincount(labels, minlength=len(self.inputs.photos.classes))
         return tuple((len(labels) / (len(counts) * counts.clamp_min(1))).tolist())
 
