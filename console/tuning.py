@@ -61,8 +61,8 @@ def tune(project: Project, screen: Screen, features: Path, sweep: Sweep) -> None
     environment = os.environ | {"PYTHONPATH": str(project.root), "OMP_WAIT_POLICY": "passive"}
     with screen.task(f"Trying {sweep.trials} settings of the head", "Tried"):
         code = process.run_logged(command, environment, project.root, log)
-    if code:
-        raise ConsoleError(f"The sweep failed: {_why(code, log)}", f"All it said: {log}")
+        if code:
+            raise ConsoleError(f"The sweep failed: {_why(code, log)}", f"All it said: {log}")
     tuning = read_json(left)
     screen.show(_table([TrialResult(**trial) for trial in tuning["trials"]], Objective(sweep.objective)))
     screen.say(f"All trials: {left}")

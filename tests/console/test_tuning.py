@@ -54,10 +54,13 @@ def test_the_trials_are_shown_and_the_best_one_is_marked(
     assert (given["--trials"], given["--seed"], given["--stopping"]) == ("3", "1", "none")
 
 
-def test_a_failure_says_what_the_sweep_said(stand_in: Project, screen: Screen, tmp_path: Path) -> None:
+def test_a_failure_says_what_the_sweep_said(
+    stand_in: Project, screen: Screen, written: io.StringIO, tmp_path: Path
+) -> None:
     with pytest.raises(ConsoleError, match=r"\AThe sweep failed: no features there\Z") as raised:
         tuning.tune(stand_in, screen, tmp_path / "nothing", SWEEP)
     assert "sweep.log" in raised.value.hint
+    assert "Tried" not in written.getvalue()
 
 
 def test_a_killed_sweep_names_the_signal(stand_in: Project, screen: Screen, tmp_path: Path) -> None:
