@@ -1,6 +1,7 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from training.history import Epoch
 from training.job_inputs import Folders, Inputs, Settings, open_inputs
 from training.mixing import Mixing
 from training.model_output import leave_model
+from training.photo_set import LabelledPhoto
 from training.precision import choose_precision
 from training.progress import Progress, say
 from training.trained_network import most_at_once
@@ -81,6 +83,10 @@ def train_model(folders: Folders, settings: Settings, stop: StopSignal, world: W
     finally:
         debugger.close()
     stop.check()
+    inputs.reader.note(inputs.features.spec.left_out, "it could not be decoded when the features were made")
+    inputs.reader.note(
+        world.gather(inputs.reader.left_out), f"another of the {world.size} processes could not decode it"
+    )
     if not world.is_chief:
         return None
     backbone.preprocessing = _tested_with(backbone, settings)
@@ -161,14 +167,21 @@ class _FineTune:
         # Each process validates its share; where there are fewer photos than processes, each validates all.
         own = photos[world.rank :: world.size] if len(photos) >= world.size else photos
         one_view = replace(chosen, views=1)
-        valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, _tested_with(backbone, self.settings))
+        tested_with = _tested_with(backbone, self.settings)
+        valid = self._some(run_frozen_over(part, own, self.inputs.reader, one_view, stop, tested_with), photos)
         steps = plan.steps(len(self.inputs.photos.splits["train"]))
         tools = Tools(checkpoints, self.watch.debugger, stop, self.watch.epoch)
-        history = FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
-        left_out = world.gather(self.inputs.reader.left_out)
-        if world.size > 1 and left_out:
-            say(f"left out in one of the {world.size} processes: {', '.join(left_out)}")
-        return history
+        return FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
+
+    def _some(self, found: Activations, photos: Sequence[LabelledPhoto]) -> Activations:
+        """Return what was found if any process found something.
+
+        Raises:
+            JobInputError: not one of the photos can be decoded.
+        """
+        if self.watch.world.sum_of(len(found.labels), device=self.watch.world.device) == [0]:
+            raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
+        return found
 
     def _plan(self, part: TrainedPart, fit: HeadFit) -> BatchPlan:
         recipe = self.settings.recipe
@@ -210,7 +223,7 @@ class _FineTune:
         if chosen.views == 0:
             return FreshViews(part, photos, reader, chosen)
         say(f"running the frozen part of {part.backbone.name} over {chosen.views} views of {len(photos):,} photos")
-        cache: Activations = run_frozen_over(part, photos, reader, chosen, self.watch.stop)
+        cache = self._some(run_frozen_over(part, photos, reader, chosen, self.watch.stop), photos)
         return CachedViews(cache, chosen, part.device)
 
     def _tuning(self, plan: BatchPlan) -> FineTuning:

@@ -1,7 +1,7 @@
 """The prepared photos on disk: which there are, what they show, and reading them without failing for one of them."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,6 +81,14 @@ class PhotoReader:
     def left_out(self) -> tuple[str, ...]:
         """The photos that could not be decoded so far, by their paths within the data set."""
         return tuple(sorted(str(path.relative_to(self._root)) for path in self._left_out))
+
+    def note(self, left_out: Iterable[str], reason: str) -> None:
+        """Count photos in that were left out elsewhere, by their paths within the data set; what is new is logged."""
+        for name in left_out:
+            path = self._root / name
+            if path not in self._left_out:
+                self._left_out[path] = reason
+                self._log(f"left out {name}: {reason}")
 
     def read(self, photo: LabelledPhoto) -> Pixels | None:
         """Return the photo as serving would see it, or None where it cannot be decoded."""
