@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -100,6 +101,31 @@ def test_every_photo_is_trained_on_once_per_epoch(make_features: FeatureMaker) -
     trained_on = seen[:301]
     assert sorted(trained_on) == list(range(301))
     assert trained_on != sorted(trained_on)
+
+
+def test_every_epoch_shows_another_view_of_a_photo_until_all_were_shown(make_features: FeatureMaker) -> None:
+    photos, views = 20, 3
+    features = make_features(photos=photos, views=views)
+    numbers = torch.arange(photos * views).view(photos, views, 1)  # photo * 3 + view
+    features.train.features.copy_(numbers.expand(-1, -1, 12))
+    seen: list[float] = []
+
+    class Recorder(Debugger):
+        def watch(self, head: nn.Module, criterion: nn.Module) -> None:
+            head.register_forward_hook(lambda module, given, _: seen.extend(given[0][:, 0].tolist()))
+
+        def evaluating(self) -> None:
+            epochs.append(sorted(seen))
+
+        def training(self) -> None:
+            seen.clear()
+
+    epochs: list[list[float]] = []
+    fit_head(features, Hyperparameters(0.01, 16, 6), seed=0, debugger=Recorder())
+    assert all([number // views for number in epoch] == list(range(photos)) for epoch in epochs)
+    for first in (0, 3):
+        assert sorted(itertools.chain(*epochs[first : first + views])) == list(range(photos * views))
+    assert len({number % views for number in epochs[0]}) == views  # not all photos show the same one at a time
 
 
 def test_the_objective_decides_which_epoch_is_kept(make_features: FeatureMaker) -> None:
