@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+from unittest import mock
 
 import torch
 from PIL import Image
@@ -120,10 +121,10 @@ def extract(prepared: Path) -> None:
     network = nn.Sequential(nn.Conv2d(3, 16, 8, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     look = Preprocessing(SIDE, SIDE, (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bilinear")
     backbone = Backbone("tiny", network, [("all", [network])], 16, look)
-    extract_features.load_backbone = lambda *arguments: LoadedBackbone(backbone, "random")
     keep_freed_memory()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
+    loaded = mock.patch.object(extract_features, "load_backbone", return_value=LoadedBackbone(backbone, "random"))
+    with loaded, tempfile.TemporaryDirectory() as folder:
         places = Path(folder) / "features", Path(folder) / "parts"
         extract_features.extract_features(prepared, *places, Request(views=1, compile_from=1 << 40), StopSignal())
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)

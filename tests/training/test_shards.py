@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from training import extract_features, train_model
 from training.environment import JobInputError
 from training.errors import PhotosError
 from training.photo_batches import photo_batches
-from training.photo_list import LabelledPhoto, list_files
+from training.photo_list import ROW, LabelledPhoto, list_files
 from training.photo_set import PhotoReader, open_photo_set
 from training.prepare import main, prepare
 from training.shards import INDEX, open_shards, shard_files, write_shards
@@ -94,6 +95,22 @@ def test_a_listed_photo_costs_a_few_bytes(tmp_path: Path) -> None:
     photos = ((LabelledPhoto(tmp_path / FOLDERS[n % 2] / f"{n}.jpg", n % 2), b"x") for n in range(2000))
     write_shards(tmp_path, FOLDERS, photos, 1000)
     assert (tmp_path / INDEX).stat().st_size < 2000 * 60
+
+
+def test_a_list_of_100_000_photos_takes_some_bytes_each(tmp_path: Path) -> None:
+    count = 100_000
+    names = b"".join(b"001.Red_dog/%06d.jpg" % number for number in range(count))
+    rows = np.zeros(count, ROW)
+    rows["name"], rows["name_bytes"] = np.arange(count) * 22, 22
+    np.savez(tmp_path / INDEX, rows=rows, names=np.frombuffer(names, np.uint8), folders=np.array(FOLDERS))
+    (tmp_path / "000000.tar").touch()
+    tracemalloc.start()
+    _, photos = open_shards(tmp_path)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert photos[99_999].path == tmp_path / "001.Red_dog" / "099999.jpg"
+    assert held < 100 * count
+    assert peak < 200 * count
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3])
