@@ -87,7 +87,8 @@ def fit_head(
     optimizer = _NesterovSgd(head.linear, hyperparameters.lr, steps)
     gradients: _Gradients = _ClosedForm(head) if debugger is NO_DEBUGGER else _Autograd(head, criterion)
     generator = torch.Generator().manual_seed(seed)
-    deal = _deal(*train.features.shape[:2], generator)  # (N, K)
+    photos, views = train.features.shape[:2]
+    deal = _deal(photos, views, generator)  # (N, K)
 
     history: list[Epoch] = []
     best = (copy.deepcopy(head.state_dict()), 0, Score(math.nan, 0.0))
@@ -95,7 +96,7 @@ def fit_head(
         start = time.perf_counter()
         debugger.training()
         order = torch.randperm(len(train.labels), generator=generator)  # (N,)
-        view = deal[:, epoch % deal.shape[1]]  # (N,)
+        view = deal[:, epoch % views]  # (N,)
         train_score = _train_epoch(train, (order, view), batch_size, gradients, optimizer)
         debugger.evaluating()
         with torch.no_grad():
