@@ -78,7 +78,7 @@ def _loaded(
         return None if image is None else (transform(number, image), photo.label)
 
     with ThreadPoolExecutor(threads, "photos", torch.set_num_threads, (ONE_CORE,)) as pool:
-        yield from _in_order(pool, load, photos, batch_size + 2 * threads)
+        yield from in_order(pool, load, photos, batch_size + 2 * threads)
 
 
 def _batch(items: Sequence[tuple[Tensor, int]]) -> Batch:
@@ -88,7 +88,7 @@ def _batch(items: Sequence[tuple[Tensor, int]]) -> Batch:
     return Batch(stacked.pin_memory() if torch.cuda.is_available() else stacked, torch.tensor(labels))
 
 
-def _in_order(
+def in_order(
     pool: ThreadPoolExecutor, function: Callable[[T], R], items: Iterable[T], ahead: int
 ) -> Generator[R, None, None]:
     """Yield ``function`` of each item, in order, with at most ``ahead`` items under way."""
