@@ -212,10 +212,13 @@ class _FineTune:
             return 0
         if settings.fine_tune_views is not None:
             return settings.fine_tune_views
+        if part.device.type != "cpu":
+            return 0
         crop = part.backbone.preprocessing.crop
-        one = part.run_frozen(torch.zeros(1, 3, crop, crop, device=part.device)).numel() * torch.float16.itemsize
-        fits = CACHED_VIEWS * len(self.inputs.photos.splits["train"]) * one <= LARGEST_CACHE_BYTES
-        return min(CACHED_VIEWS, settings.fine_tune_epochs) if part.device.type == "cpu" and fits else 0
+        one = part.run_frozen(torch.zeros(1, 3, crop, crop)).numel() * torch.float16.itemsize  # bytes
+        fit = LARGEST_CACHE_BYTES // (one * len(self.inputs.photos.splits["train"]))
+        # A single view is the photo as serving sees it: nothing augmented.
+        return min(CACHED_VIEWS, settings.fine_tune_epochs, fit) if fit >= 2 else 0
 
     def _source(self, part: TrainedPart, chosen: SourceSettings) -> ActivationSource:
         """Return the training set; where it is cached, every process caches all, for each may meet every photo."""

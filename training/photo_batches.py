@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import torch
 from torch import Tensor
 
+from training.environment import return_freed_memory
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.workers import cores
 from vision.pixels import Pixels
@@ -21,6 +22,8 @@ MOST_THREADS: Final = 16
 # Each thread has a photo of its own. Where each also split its 224 x 224 pixels over all cores, as torch does unless
 # told, they would wait for each other. The setting is a thread's own: the thread that asks keeps all its cores.
 ONE_CORE: Final = 1
+# Half a minute of a laptop's work or more: what this costs does not show.
+_PHOTOS_BETWEEN_RETURNS: Final = 512
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -77,8 +80,14 @@ def _loaded(
         image = reader.read(photo)
         return None if image is None else (transform(number, image), photo.label)
 
-    with ThreadPoolExecutor(threads, "photos", torch.set_num_threads, (ONE_CORE,)) as pool:
-        yield from in_order(pool, load, photos, batch_size + 2 * threads)
+    with (
+        ThreadPoolExecutor(threads, "photos", torch.set_num_threads, (ONE_CORE,)) as pool,
+        closing(in_order(pool, load, photos, batch_size + 2 * threads)) as loaded,
+    ):
+        for passed, item in enumerate(loaded, 1):
+            yield item
+            if passed % _PHOTOS_BETWEEN_RETURNS == 0:
+                return_freed_memory()
 
 
 def _batch(items: Sequence[tuple[Tensor, int]]) -> Batch:
