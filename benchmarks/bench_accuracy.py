@@ -107,11 +107,10 @@ class Bench:
 
 
 def job(script: str, *options: str) -> None:
-    """Run one of the pipeline's programs."""
+    """Run one of the pipeline's programs, with threads that wait as the launcher lets them wait."""
     command = [sys.executable, f"training/{script}", *options]
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
-    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_WAIT_POLICY": "passive"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         raise SystemExit(f"{shlex.join(command)} failed:\n{done.stderr[-2000:]}")
 

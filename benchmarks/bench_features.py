@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,7 +99,7 @@ def draw_toy_photos(place: Path) -> Path:
 
 
 def measure(
-    photos: tuple[LabelledPhoto, ...], prepared: Path, views: int, options: argparse.Namespace
+    photos: Sequence[LabelledPhoto], prepared: Path, views: int, options: argparse.Namespace
 ) -> tuple[list[tuple[Pass, Pass]], str]:
     """Return (baseline, ours) per pair, in turns of who is first, and both rates in photos per second."""
     loaded = load_backbone(options.backbone, weights=options.weights)
@@ -107,7 +108,7 @@ def measure(
     eager = Eager(load_backbone(options.backbone, weights=options.weights).backbone)
     look = Views(loaded.backbone.preprocessing, views, 0, 0)
 
-    def run(network: Eager | FrozenNetwork, chosen: tuple[LabelledPhoto, ...]) -> Pass:
+    def run(network: Eager | FrozenNetwork, chosen: Sequence[LabelledPhoto]) -> Pass:
         cpu, wall = time.process_time(), time.perf_counter()
         with network.reading():
             kept = [

@@ -72,7 +72,7 @@ def our_step(pixels: int, batch: int, precision: Precision, cached: bool) -> tup
     photos, labels = drawn(batch, pixels)
     cache = trained.part.run_frozen(photos).half()  # (B, C, h, w), as it is kept
     scaler = precision.scaler()
-    optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-5, fused=DEVICE.type == "cuda")
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=1e-5, fused=True)
 
     def frozen() -> Tensor:
         return trained.part.run_frozen(photos)

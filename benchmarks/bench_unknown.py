@@ -8,6 +8,7 @@ Expected:  of the strangers, 70 % of drawn dogs and 90 % or more of scenes and t
 """
 
 import argparse
+import os
 import subprocess
 import sys
 import tempfile
@@ -36,40 +37,44 @@ def main() -> None:
     parser.add_argument("--fine-tune-epochs", type=int, default=8)
     options = parser.parse_args()
     found: dict[str, list[float]] = defaultdict(list)
-    for seed in range(options.seeds):
-        with tempfile.TemporaryDirectory() as folder:
-            train(Path(folder), seed, options.fine_tune_epochs)
-            for name, value in measure(Path(folder), options.photos).items():
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        prepare(folder)
+        for seed in range(options.seeds):
+            artifact = train(folder, seed, options.fine_tune_epochs)
+            for name, value in measure(artifact, folder, options.photos).items():
                 found[name].append(value)
     report("unknown", found, [f"{options.photos} strangers of each kind; shares and areas, no ratios of times"])
 
 
-def train(folder: Path, seed: int, fine_tune_epochs: int) -> None:
-    """Leave the prepared dogs and a model of them in ``folder``."""
-    prepared, features = folder / "prepared", folder / "features"
-    given = ["--prepared", str(prepared), "--features", str(features)]
-    for program, arguments in (
-        ("prepare", ["--source", str(DOGS), "--model-dir", str(prepared)]),
-        ("extract_features", [*given[:2], "--backbone", "efficientnet_lite0", "--model-dir", str(features)]),
-        (
-            "train_model",
-            [
-                *(*given, "--model-dir", str(folder / "model"), "--output-dir", str(folder / "output")),
-                *("--seed", str(seed), "--fine-tune-epochs", str(fine_tune_epochs)),
-            ],
-        ),
-    ):
-        command = [sys.executable, "-W", "ignore", "-m", f"training.{program}", *arguments]
-        subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)
+def prepare(folder: Path) -> None:
+    """Leave the prepared dogs and their features in ``folder``: the same for every seed of the training."""
+    prepared = str(folder / "prepared")
+    job("prepare", "--source", str(DOGS), "--model-dir", prepared)
+    where = ["--model-dir", str(folder / "features")]
+    job("extract_features", "--prepared", prepared, "--backbone", "efficientnet_lite0", *where)
 
 
-def measure(folder: Path, photos: int) -> dict[str, float]:
+def train(folder: Path, seed: int, fine_tune_epochs: int) -> Path:
+    """Train on what ``prepare`` left in ``folder`` and return the artifact."""
+    artifact = folder / f"model-{seed}"
+    inputs = ["--prepared", str(folder / "prepared"), "--features", str(folder / "features")]
+    where = ["--model-dir", str(artifact), "--output-dir", str(folder / f"output-{seed}")]
+    job("train_model", *inputs, *where, "--seed", str(seed), "--fine-tune-epochs", str(fine_tune_epochs))
+    return artifact
+
+
+def job(program: str, *arguments: str) -> None:
+    """Run one of the pipeline's programs, with threads that wait as the launcher lets them wait."""
+    command = [sys.executable, "-W", "ignore", "-m", f"training.{program}", *arguments]
+    waiting = {**os.environ, "OMP_WAIT_POLICY": "passive"}
+    subprocess.run(command, check=True, cwd=ROOT, env=waiting, stdout=subprocess.DEVNULL)
+
+
+def measure(artifact: Path, folder: Path, photos: int) -> dict[str, float]:
     """Return the share of photos that are flagged and the areas under the ROC curve, by kind of photo."""
-    model, photo_set, reader = (
-        load_artifact(folder / "model"),
-        open_photo_set(folder / "prepared"),
-        PhotoReader(folder / "prepared"),
-    )
+    prepared = folder / "prepared"
+    model, photo_set, reader = load_artifact(artifact), open_photo_set(prepared), PhotoReader(prepared)
     valid, test = (evaluate(model, photo_set.splits[split], reader) for split in ("valid", "test"))
     threshold = model.calibration.confident_from
     assert threshold is not None

@@ -108,7 +108,14 @@ class Progress:
 
     @property
     def best_trial(self) -> Trial | None:
-        """The trial with the best validation accuracy so far."""
+        """The trial that was chosen, or, before that, the one with the best validation accuracy so far.
+
+        Only who chooses knows every trial's loss, by which equal accuracies are told apart.
+        """
+        chosen = {name: str(value).strip('"') for name, value in self.output.get("hyperparameters", {}).items()}
+        for trial in self.trials:
+            if chosen and dict(trial.hyperparameters) == chosen:
+                return trial
         known = [(trial.objective, trial) for trial in self.trials if trial.objective is not None]
         return max(known, key=lambda pair: pair[0])[1] if known else None
 

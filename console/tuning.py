@@ -1,6 +1,8 @@
 """`pedigree tune`: the sweep of training/sweep.py on this machine, on features that exist already."""
 
 import os
+import re
+import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,11 +61,18 @@ def tune(project: Project, screen: Screen, features: Path, sweep: Sweep) -> None
     environment = os.environ | {"PYTHONPATH": str(project.root), "OMP_WAIT_POLICY": "passive"}
     with screen.task(f"Trying {sweep.trials} settings of the head", "Tried"):
         code = process.run_logged(command, environment, project.root, log)
-    if code:
-        raise ConsoleError(f"The sweep failed:\n{process.tail(log, 3)}", f"All it said: {log}")
+        if code:
+            raise ConsoleError(f"The sweep failed: {_why(code, log)}", f"All it said: {log}")
     tuning = read_json(left)
     screen.show(_table([TrialResult(**trial) for trial in tuning["trials"]], Objective(sweep.objective)))
     screen.say(f"All trials: {left}")
+
+
+def _why(code: int, log: Path) -> str:
+    """Return how a sweep ended: the signal, or the last line of its traceback, without the names of our own errors."""
+    if code < 0:
+        return f"it was ended by {signal.Signals(-code).name}"
+    return re.sub(r"\A[\w.]*(JobInputError|SweepError): ", "", process.tail(log, 1))
 
 
 def _table(trials: Sequence[TrialResult], objective: Objective) -> Table:

@@ -46,7 +46,8 @@ def trial_line(trial: Trial, planned: int | None) -> str:
     """Return one finished trial as a sentence."""
     number = f"trial {trial.number} of {planned}" if planned else f"trial {trial.number}"
     result = f"{objective(trial)} validation accuracy" if trial.objective is not None else trial.status.lower()
-    return f"{number}: {_phrase(*hyperparameters(trial))}: {result}"
+    early = ", stopped early" if trial.status == "Stopped" and trial.objective is not None else ""
+    return f"{number}: {_phrase(*hyperparameters(trial))}: {result}{early}"
 
 
 def best_line(values: Mapping[str, object]) -> str:

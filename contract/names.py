@@ -45,7 +45,7 @@ class Channel(StrEnum):
 
 
 class PreparedFile(StrEnum):
-    """What prepare.py leaves, beside the photos in {train,valid,test}/<class folder>/."""
+    """What prepare.py leaves, beside the photos in {train,valid,test}/<class folder>/ or in shards."""
 
     MANIFEST = "manifest.json"  # everything, one entry per reported photo
     SUMMARY = "summary.json"  # the few fields that the state machine keeps (its payload is limited to 256 KiB)

@@ -106,7 +106,7 @@ class Stopping(StrEnum):
 
     NONE = "none"
     MEDIAN = "median"
-    HALVING = "halving"
+    HYPERBAND = "hyperband"
 
 
 Hyperparameter = Continuous | Integer | Categorical
@@ -117,6 +117,9 @@ SEARCH_SPACE: Final[tuple[Hyperparameter, ...]] = (
     Categorical("batch-size", (16, 64, 256, 1024), 64, "photos per optimizer step"),
     Integer("epochs", 5, 10, 8, "passes over the training set"),
 )
+# Hyperband's resources, in epochs: it ends no trial before the second, since the first one of a high learning rate says
+# little, and the longest trial has the range's end.
+HYPERBAND_EPOCHS: Final = (2, next(one.high for one in SEARCH_SPACE if isinstance(one, Integer)))
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from training.augmentation import NO_CHANGES, PixelChanges, augmented, photo_rng
 from training.environment import JobInputError, StopSignal
-from training.mixing import Mixing
-from training.photo_batches import Transform, photo_batches
+from training.mixing import Mixing, partners
+from training.photo_batches import Batch, Transform, photo_batches, photo_shares
 from training.photo_set import LabelledPhoto, PhotoReader
 from training.precision import FP32, Precision
 from training.profiling.profiler import NO_PROFILER, Phase, Profiler
@@ -21,8 +21,8 @@ from vision.backbones import Backbone
 from vision.pixels import Picture
 from vision.preprocessing import Preprocessing
 
-# Above this the cached activations would crowd out everything else on a laptop or a small instance.
-LARGEST_CACHE_BYTES: Final = 2 * 2**30
+# With all else (MEMORY_ON_CPU of trained_network.py) this leaves the job below 2 GiB.
+LARGEST_CACHE_BYTES: Final = 768 * 2**20
 FORWARD_BATCH: Final = 16
 
 
@@ -69,7 +69,7 @@ class TrainedPart:
 class Activations:
     """The frozen part's output for some photos (N, [views,] C, h, w) and their labels (N,).
 
-    ``targets`` (N, classes) are there where photos were blended: what is learned instead of the labels.
+    ``targets`` (N, classes) are there where photos were loaded: what is learned instead of the labels.
     """
 
     values: Tensor
@@ -107,43 +107,42 @@ class FreshViews:
     """Augments and runs the frozen part anew in every epoch: where a GPU outruns all else, or pixels are changed."""
 
     def __init__(
-        self, part: TrainedPart, photos: tuple[LabelledPhoto, ...], reader: PhotoReader, settings: SourceSettings
+        self, part: TrainedPart, photos: Sequence[LabelledPhoto], reader: PhotoReader, settings: SourceSettings
     ) -> None:
         self._part, self._photos, self._reader, self._settings = part, photos, reader, settings
 
     def batches(self, epoch: int) -> Iterator[Activations]:
         """Yield the training set."""
-        settings, preprocessing = self._settings, self._part.backbone.preprocessing
+        settings = self._settings
         shares = settings.plan.share(_order(len(self._photos), settings.seed, epoch))
-        numbers = [number for share in shares for number in share]
-        view = self.transform(epoch, numbers)
-        own = [self._photos[number] for number in numbers]
-        yielded = 0
-        for batch in photo_batches(own, self._reader, view, settings.plan.micro_batch, settings.threads):
-            rng = random.Random(f"{settings.seed}/{epoch}/mixing/{settings.plan.world.rank}/{yielded}")
-            yield self._activations(batch.views[:, 0], batch.labels, rng)
-            yielded += 1
-        crop = preprocessing.crop
-        for _ in range(len(shares) - yielded):  # photos that cannot be decoded leave others for the last ones
-            yield self._activations(torch.empty(0, 3, crop, crop), torch.empty(0, dtype=torch.int64), random.Random(0))
+        view = self.transform(epoch)
+        crop = self._part.backbone.preprocessing.crop
+        nothing = Batch(torch.empty(0, 1, 3, crop, crop), torch.empty(0, dtype=torch.int64))
+        for index, (batch, positions) in enumerate(
+            photo_shares(self._photos, shares, self._reader, view, settings.threads)
+        ):
+            step = index // settings.plan.accumulated
+            rng = random.Random(f"{settings.seed}/{epoch}/mixing/{step}")  # the same for every part of the step's batch
+            yield self._activations(batch or nothing, positions, rng)
 
-    def transform(self, epoch: int, numbers: Sequence[int]) -> Transform:
-        """Return what turns the photo at each position of ``numbers`` into a view of it (1, 3, crop, crop)."""
+    def transform(self, epoch: int) -> Transform:
+        """Return what turns a photo, by its number in the training set, into a view of it (1, 3, crop, crop)."""
         settings, preprocessing = self._settings, self._part.backbone.preprocessing
 
-        def view(position: int, image: Picture) -> Tensor:
-            rng = photo_rng(settings.seed, epoch, numbers[position])
+        def view(number: int, image: Picture) -> Tensor:
+            rng = photo_rng(settings.seed, epoch, number)
             return augmented(image, preprocessing, rng, settings.changes).unsqueeze(0)
 
         return view
 
-    def _activations(self, photos: Tensor, labels: Tensor, rng: random.Random) -> Activations:
-        """Blend photos (N, 3, crop, crop) where that is wanted, and run the frozen part over them."""
-        profiler, targets = self._settings.profiler, None
+    def _activations(self, batch: Batch, positions: list[int], rng: random.Random) -> Activations:
+        """Blend photos where that is wanted, and run the frozen part over them."""
+        device, mixing, profiler, targets = self._part.device, self._settings.mixing, self._settings.profiler, None
         with profiler.phase(Phase.COPY):
-            photos, labels = photos.to(self._part.device), labels.to(self._part.device)
-        if self._settings.mixing is not None and len(labels):
-            photos, targets = self._settings.mixing.mixed(photos, labels, rng)
+            photos, labels = batch.views[:, 0].to(device), batch.labels.to(device)
+        if mixing is not None and positions:
+            other = torch.tensor(partners(positions), device=device)  # (N,)
+            photos, targets = mixing.mixed(photos, labels, other, rng)
         with profiler.phase(Phase.FORWARD):
             return Activations(self._part.run_frozen(photos), labels, targets)
 
@@ -176,13 +175,15 @@ def _order(photos: int, seed: int, epoch: int) -> list[int]:
 
 def run_frozen_over(
     part: TrainedPart,
-    photos: tuple[LabelledPhoto, ...],
+    photos: Sequence[LabelledPhoto],
     reader: PhotoReader,
     settings: SourceSettings,
     stop: StopSignal,
     preprocessing: Preprocessing | None = None,
 ) -> Activations:
     """Return the frozen part's output (N, views, C, h, w) float16 on the CPU: view 0 is what serving would see.
+
+    Photos that cannot be decoded are missing; N may be 0.
 
     Args:
         part: the backbone, cut.
@@ -192,8 +193,6 @@ def run_frozen_over(
         stop: asked between two batches.
         preprocessing: where not the backbone's own.
 
-    Raises:
-        JobInputError: not one of the photos can be decoded.
     """
     spec = preprocessing or part.backbone.preprocessing
     views = settings.views
@@ -203,12 +202,12 @@ def run_frozen_over(
         more = [augmented(image, spec, rng) for _ in range(views - 1)]
         return torch.stack([spec.apply(image), *more])
 
-    values, labels = [], []
+    one = part.run_frozen(torch.zeros(1, 3, spec.crop, spec.crop, device=part.device))  # (1, C, h, w)
+    values = [torch.empty(0, views, *one.shape[1:], dtype=torch.float16)]
+    labels = [torch.empty(0, dtype=torch.int64)]
     for batch in photo_batches(photos, reader, transform, max(1, FORWARD_BATCH // views), settings.threads):
         stop.check()
         out = part.run_frozen(batch.views.flatten(0, 1).to(part.device))  # (N * V, C, h, w)
         values.append(out.to("cpu", torch.float16).reshape(*batch.views.shape[:2], *out.shape[1:]))
         labels.append(batch.labels)
-    if not values:
-        raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
     return Activations(torch.cat(values), torch.cat(labels))

@@ -196,6 +196,7 @@ def _as_crops(one: Words, other: Words) -> NDArray[np.uint8]:
 
     def fewest(crops: Words, whole: Words) -> NDArray[np.uint8]:
         differing = np.bitwise_count(crops[:, 1:] ^ whole[:, :1]).sum(axis=2, dtype=np.uint8)  # (pairs, crops)
-        return differing.min(axis=1)
+        least: NDArray[np.uint8] = np.min(differing, axis=1)
+        return least
 
     return np.minimum(fewest(one, other), fewest(other, one))

@@ -1,15 +1,13 @@
 """When a trial of the sweep is not worth finishing; values are the best so far after each epoch, higher is better."""
 
 import statistics
-from collections import defaultdict
 from typing import Final, Protocol
 
-from contract.search_space import Stopping
+from contract.hyperband import Hyperband
+from contract.search_space import HYPERBAND_EPOCHS, Stopping
 
 # SageMaker does not say how many trials it compares with at least; fewer make a median of chance.
 _ENOUGH: Final = 3
-# Epochs after which the halving looks: each time the better half of those that came so far goes on.
-RUNGS: Final = (2, 4)
 
 
 class Rule(Protocol):
@@ -52,26 +50,23 @@ class Median:
         self._ended.append(values)
 
 
-class Halving:
-    """Asynchronous successive halving (ASHA, arXiv:1810.05934) with a factor of 2."""
+class Bands:
+    """SageMaker's strategy Hyperband; equal accuracies go on."""
 
     def __init__(self) -> None:
-        self._reached: defaultdict[int, list[float]] = defaultdict(list)
+        self._band = Hyperband(*HYPERBAND_EPOCHS)
+        self._trial = 0
 
     def loses(self, values: list[float]) -> bool:
-        """At a rung, compare with all trials that reached it; ties go on."""
-        if len(values) not in RUNGS:
-            return False
-        reached = self._reached[len(values)]
-        reached.append(values[-1])
-        better = sum(value > values[-1] for value in reached)
-        return better >= max(1, len(reached) // 2)
+        """At a rung of the trial's bracket, compare with the trials of the bracket that reached it."""
+        return not self._band.goes_on(self._trial, len(values), values[-1])
 
     def end(self, values: list[float]) -> None:
-        """What counts was noted at the rungs."""
+        """Begin with the next trial; what counts was noted at the rungs."""
+        self._trial += 1
 
 
 def rule(stopping: Stopping) -> Rule:
     """Return a new rule for one sweep."""
-    rules: dict[Stopping, type[Rule]] = {Stopping.NONE: Never, Stopping.MEDIAN: Median, Stopping.HALVING: Halving}
+    rules: dict[Stopping, type[Rule]] = {Stopping.NONE: Never, Stopping.MEDIAN: Median, Stopping.HYPERBAND: Bands}
     return rules[stopping]()

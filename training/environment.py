@@ -5,6 +5,7 @@ import ctypes
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -81,13 +82,28 @@ def keep_freed_memory() -> None:
     """Let glibc reuse freed memory instead of returning it to the system after every layer.
 
     Measured on EfficientNet-Lite0, batch 32, 2 cores: 33 instead of 94 ms per photo, the difference being page faults.
+    What small results leave of the gaps between large ones is of no use any more: see ``return_freed_memory``.
     """
+    mallopt = _glibc("mallopt")
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
+        mallopt(trim_threshold, 2**31 - 1)
+        mallopt(mmap_threshold, 2**30)
+
+
+def return_freed_memory() -> None:
+    """Return what glibc keeps to the system; to be called every minute or so of a long pass over photos.
+
+    Measured on the extraction of ResNet50: without it a process grows by about 100 MB a minute, until it has 2.3 GB.
+    """
+    malloc_trim = _glibc("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(0)
+
+
+def _glibc(name: str) -> Callable[..., int] | None:
+    """Return a function of glibc; None where there is another C library."""
     if not sys.platform.startswith("linux"):
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except AttributeError:  # a C library other than glibc
-        return
-    trim_threshold, mmap_threshold = -1, -3  # names of malloc.h
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_threshold, 2**30)
+        return None
+    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
+    return function

@@ -1,7 +1,7 @@
 """One pass of a frozen backbone over the photos, in parts that are kept as they are finished."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -14,7 +14,7 @@ from training.feature_parts import FeatureParts, Part
 from training.features import FeatureSpec, SplitFeatures
 from training.frozen_network import FrozenNetwork
 from training.photo_batches import photo_batches
-from training.photo_set import LabelledPhoto, PhotoReader, PhotoSet
+from training.photo_set import PhotoReader, PhotoSet
 from training.progress import say
 from vision.backbones import AUTO, IMAGENET, LoadedBackbone
 from vision.pixels import Picture
@@ -141,7 +141,7 @@ class Extraction:
 
     def chunks(self, split: str) -> Iterator[SplitFeatures]:
         """Yield the split's finished features, one part at a time."""
-        labels = torch.tensor([photo.label for photo in self._photos.splits[split]])  # (photos,)
+        labels = torch.from_numpy(self._photos.splits[split].labels)  # (photos,)
         return self._parts.chunks(split, labels)
 
     def remove_parts(self) -> None:
@@ -151,9 +151,10 @@ class Extraction:
     def _batches(self, split: str, start: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield features (n, K, D) and numbers (n,) of the photos from number ``start`` on."""
         # The number in place of the label: it says which photos a batch holds where some cannot be decoded.
-        numbered = [LabelledPhoto(photo.path, n) for n, photo in enumerate(self._photos.splits[split]) if n >= start]
+        photos = self._photos.splits[split]
+        numbered = (replace(photo, label=number) for number, photo in enumerate(photos[start:], start))
         views = Views(self._backbone.preprocessing, self._views(split), self._request.seed, start)
-        done, total = start, len(self._photos.splits[split])
+        done, total = start, len(photos)
         for batch in photo_batches(numbered, self._reader, views, self._photos_per_batch(split)):
             features = self._network(batch.views.flatten(0, 1))  # (n * K, D)
             yield features.view(*batch.views.shape[:2], -1), batch.labels

@@ -1,5 +1,7 @@
 """The final training, station by station: the probe, the fine-tuning, then what they leave."""
 
+import math
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,6 +31,7 @@ from training.journal import NO_JOURNAL, Journal
 from training.mixing import Mixing
 from training.model_output import leave_model
 from training.photo_batches import loader_threads
+from training.photo_set import LabelledPhoto
 from training.precision import choose_precision
 from training.profiling.leave import leave_profile
 from training.profiling.loader import with_loader_timed
@@ -106,6 +109,10 @@ def train_model(
             history += _FineTune(inputs, settings, run).run(fit, backbone, folders)
         watch.take(*leave_profile(profiler.finish(), folders.output))
     stop.check()
+    inputs.reader.note(inputs.features.spec.left_out, "it could not be decoded when the features were made")
+    inputs.reader.note(
+        world.gather(inputs.reader.left_out), f"another of the {world.size} processes could not decode it"
+    )
     if not world.is_chief:
         return None
     backbone.preprocessing = _tested_with(backbone, settings)
@@ -152,7 +159,7 @@ def _settled(settings: Settings, backbone: Backbone) -> Settings:
 def _save_interval(inputs: Inputs, settings: Settings) -> int:
     photos = len(inputs.features.train.labels)
     probe = steps_per_epoch(photos, settings.hyperparameters.batch_size) * settings.hyperparameters.epochs
-    fine_tuning = settings.fine_tune_epochs * BatchPlan(settings.recipe.fine_tune_batch, 1).steps(photos)
+    fine_tuning = settings.fine_tune_epochs * math.ceil(photos / settings.recipe.fine_tune_batch)
     return max(1, (probe + fine_tuning) // SAVES)
 
 
@@ -189,27 +196,34 @@ class _FineTune:
         one_view = replace(chosen, views=1)
         tested_with = _tested_with(backbone, self.settings)
         with self.watch.profiler.phase(Phase.CACHE):
-            valid = run_frozen_over(part, own, self.inputs.reader, one_view, stop, tested_with)
+            valid = self._some(run_frozen_over(part, own, self.inputs.reader, one_view, stop, tested_with), photos)
         steps = plan.steps(len(self.inputs.photos.splits["train"]))
         tools = Tools(checkpoints, self.watch.supervision.debugger, stop, self.watch.epoch, self.watch.profiler)
         self._describe(source, plan, chosen)
-        history = FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
-        left_out = world.gather(self.inputs.reader.left_out)
-        if world.size > 1 and left_out:
-            say(f"left out in one of the {world.size} processes: {', '.join(left_out)}")
-        return history
+        return FineTuner(part, fit.head, source, valid, tuning).run(tools, steps, len(fit.history))
+
+    def _some(self, found: Activations, photos: Sequence[LabelledPhoto]) -> Activations:
+        """Return what was found if any process found something.
+
+        Raises:
+            JobInputError: not one of the photos can be decoded.
+        """
+        if self.watch.world.sum_of(len(found.labels), device=self.watch.world.device) == [0]:
+            raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
+        return found
 
     def _describe(self, source: ActivationSource, plan: BatchPlan, chosen: SourceSettings) -> None:
         if not isinstance(source, FreshViews):
             self.watch.profiler.describe(plan.batch, None)
             return
         photos, reader = self.inputs.photos.splits["train"], self.inputs.reader
-        timed = partial(with_loader_timed, photos, reader, source.transform(1, range(len(photos))))
+        timed = partial(with_loader_timed, photos, reader, source.transform(1))
         self.watch.profiler.describe(plan.batch, chosen.threads or loader_threads(), timed)
 
     def _plan(self, part: TrainedPart, fit: HeadFit) -> BatchPlan:
-        batch = self.settings.recipe.fine_tune_batch
-        plan = plan_batches(batch, most_at_once(part, fit.head), self.watch.world)
+        recipe = self.settings.recipe
+        together = 2 if recipe.mixup or recipe.cutmix else 1
+        plan = plan_batches(recipe.fine_tune_batch, most_at_once(part, fit.head), self.watch.world, together)
         if plan.accumulated > 1 or plan.world.size > 1:
             say(
                 f"{plan.batch} photos per step: {plan.micro_batch} at once, {plan.accumulated} times, "
@@ -236,10 +250,13 @@ class _FineTune:
             return 0
         if settings.fine_tune_views is not None:
             return settings.fine_tune_views
+        if part.device.type != "cpu":
+            return 0
         crop = part.backbone.preprocessing.crop
-        one = part.run_frozen(torch.zeros(1, 3, crop, crop, device=part.device)).numel() * torch.float16.itemsize
-        fits = CACHED_VIEWS * len(self.inputs.photos.splits["train"]) * one <= LARGEST_CACHE_BYTES
-        return min(CACHED_VIEWS, settings.fine_tune_epochs) if part.device.type == "cpu" and fits else 0
+        one = part.run_frozen(torch.zeros(1, 3, crop, crop)).numel() * torch.float16.itemsize  # bytes
+        fit = LARGEST_CACHE_BYTES // (one * len(self.inputs.photos.splits["train"]))
+        # A single view is the photo as serving sees it: nothing augmented.
+        return min(CACHED_VIEWS, settings.fine_tune_epochs, fit) if fit >= 2 else 0
 
     def _source(self, part: TrainedPart, chosen: SourceSettings) -> ActivationSource:
         """Return the training set; where it is cached, every process caches all, for each may meet every photo."""
@@ -248,7 +265,7 @@ class _FineTune:
             return FreshViews(part, photos, reader, chosen)
         say(f"running the frozen part of {part.backbone.name} over {chosen.views} views of {len(photos):,} photos")
         with self.watch.profiler.phase(Phase.CACHE):
-            cache: Activations = run_frozen_over(part, photos, reader, chosen, self.watch.stop)
+            cache = self._some(run_frozen_over(part, photos, reader, chosen, self.watch.stop), photos)
         return CachedViews(cache, chosen, part.device)
 
     def _tuning(self, plan: BatchPlan) -> FineTuning:
@@ -267,7 +284,7 @@ class _FineTune:
 
     def _class_weights(self) -> tuple[float, ...]:
         """Return what a photo of each class counts so that all classes count the same; 1 on average over the photos."""
-        labels = torch.tensor([photo.label for photo in self.inputs.photos.splits["train"]])
+        labels = torch.from_numpy(self.inputs.photos.splits["train"].labels)  # (photos,)
         counts = torch.bincount(labels, minlength=len(self.inputs.photos.classes))
         return tuple((len(labels) / (len(counts) * counts.clamp_min(1))).tolist())
 

@@ -11,9 +11,10 @@ from vision.backbones import Backbone
 from vision.folding import folded
 from vision.precision import computing_in, native_precision
 
-# From how many views on compiling pays for itself. Measured for EfficientNet-Lite0 on 2 cores: compiling takes 27 s of
-# CPU time and then saves 13 to 20 % of about 40 ms per view, so 5,000 views pay for it; four times that is worth
-# the wait. Not measured on a GPU, where it is therefore off.
+# From how many views on to compile: a judgement on noisy pairs, no measured break-even. With EfficientNet-Lite0 on 2
+# cores that other programs shared, compiling took 27 s of CPU time and then saved 13 to 20 % of about 40 ms per view:
+# 3,400 to 5,200 views would pay for it, and four times that leaves room for the doubt. ResNet50 was not measured
+# compiled, nor was a GPU, where it is therefore off.
 COMPILE_FROM: Final = {"cpu": 20_000}
 
 

@@ -22,11 +22,15 @@ from training.environment import channel_variable
 from training.errors import PhotosError
 from training.manifest import Manifest
 from training.photo_file import PhotoResult, prepare_photo
+from training.photo_list import list_files
+from training.shards import shard_files
 from training.sources import KINDS, Source
 from training.splits import check_folders
 from training.workers import map_in_processes
 
 MOST_SHOWN: Final = 10
+# The test photos stay files: the smoke test takes one of them out of the bucket, and they are read once.
+SHARDED: Final = ("train", "valid")
 
 
 def say(text: str) -> None:
@@ -34,10 +38,19 @@ def say(text: str) -> None:
     print("".join(c if c.isprintable() else "?" for c in f"prepare: {text}"), flush=True)
 
 
-def prepare(source: Source, model_dir: Path, seed: int, processes: int | None = None) -> Manifest:
+def prepare(
+    source: Source, model_dir: Path, seed: int, processes: int | None = None, shard_photos: int = 0
+) -> Manifest:
     """Leave the prepared data set of ``source`` in ``model_dir``; a prepared one that is there is replaced.
 
     It is built beside ``model_dir`` and moved there when complete; manifest.json comes last.
+
+    Args:
+        source: of the photos.
+        model_dir: gets the data set.
+        seed: of the drawn photos and of splits that are made here.
+        processes: how many look at photos; by default one per core.
+        shard_photos: how many training and validation photos each shard gets; 0: every photo is a file.
 
     Raises:
         PhotosError: the source cannot be fetched, its photos cannot be trained on, or ``model_dir`` holds other photos.
@@ -56,6 +69,9 @@ def prepare(source: Source, model_dir: Path, seed: int, processes: int | None = 
             (build / place).parent.mkdir(parents=True, exist_ok=True)
             _decoded(build, number).rename(build / place)
         near_duplicates = find_near_duplicates(arranged.looks, build)
+        for split in SHARDED if shard_photos else ():
+            files = list_files(build / split, folders)
+            say(f"{split}: {shard_files(build / split, folders, files, shard_photos):,} shards")
         manifest = arranged.manifest(source.shown, seed, folders, near_duplicates)
         _publish(build, model_dir, manifest)
     finally:
@@ -130,6 +146,13 @@ def _report_near_duplicates(found: NearDuplicates | None) -> None:
         )
 
 
+def _shard_photos(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text}: a whole number from 0 expected")
+    return value
+
+
 def _stopped(signum: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)
 
@@ -153,10 +176,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         required="SM_MODEL_DIR" not in os.environ,
         help="where to leave the data set (default: $SM_MODEL_DIR)",
     )
+    parser.add_argument(
+        "--shard-photos",
+        type=_shard_photos,
+        default=0,
+        help="how many training and validation photos to put into one tar file; 0: every photo is a file (default)",
+    )
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _stopped)  # so that a stopped job removes what it half made
     try:
-        _report(prepare(Source(options.source, options.source_dir), options.model_dir, options.seed))
+        source = Source(options.source, options.source_dir)
+        _report(prepare(source, options.model_dir, options.seed, shard_photos=options.shard_photos))
     except PhotosError as error:
         print(f"PhotosError: {error}", file=sys.stderr)
         return 1

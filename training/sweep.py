@@ -68,8 +68,8 @@ class _EarlyEndError(Exception):
 class _Trial:
     """Follows one trial: keeps the score of its best epoch and asks the rule and the stop signal after each epoch."""
 
-    def __init__(self, objective: Objective, rule: Rule, stop: StopSignal) -> None:
-        self._objective, self._rule, self._stop = objective, rule, stop
+    def __init__(self, epochs: int, objective: Objective, rule: Rule, stop: StopSignal) -> None:
+        self._epochs, self._objective, self._rule, self._stop = epochs, objective, rule, stop
         self._values: list[float] = []
         self.best = Score(math.nan, 0.0)
 
@@ -79,7 +79,8 @@ class _Trial:
         if is_better(score, self.best, self._objective):
             self.best = score
         self._values.append(self._value())
-        if self._rule.loses(self._values):
+        # The rule hears of the last epoch, too, but that is no early end.
+        if self._rule.loses(self._values) and len(self._values) < self._epochs:
             raise _EarlyEndError
 
     def end(self, name: str, status: str, point: Hyperparameters) -> TrialResult:
@@ -105,7 +106,7 @@ def run_sweep(
     """
     judge, results = rule(settings.stopping), []
     for number, point in enumerate(settings.points(), 1):
-        trial, status = _Trial(settings.objective, judge, stop), COMPLETED
+        trial, status = _Trial(point.epochs, settings.objective, judge, stop), COMPLETED
         try:
             fit_head(features, point, settings.seed, trial.epoch, objective=settings.objective)
         except _EarlyEndError:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from training.activations import TrainedPart
 from vision.heads import Head
 
-# Forward passes keep what the backward pass needs. On a CPU this leaves room for cache and photos within 2 GiB.
-MEMORY_ON_CPU: Final = 2**30
+# Forward passes keep what the backward pass needs. On a CPU this leaves room for all else within 2 GiB.
+MEMORY_ON_CPU: Final = 2**29
 # Of a GPU's free memory: the rest is for gradients, the optimizer and the allocator's losses.
 SHARE_OF_GPU: Final = 0.5
 

@@ -82,17 +82,23 @@ def join_world() -> Iterator[World]:
 class BatchPlan:
     """How a batch is spread over the processes of a world, and within each over forward passes that fit its memory.
 
-    ``micro_batch`` photos at once, ``accumulated`` times per step, in each of ``world.size`` processes.
+    Attributes:
+        batch: photos per optimizer step, over all processes.
+        micro_batch: photos at once in each process, a multiple of ``together``.
+        world: the processes.
+        together: so many neighbours in the order are always in one micro-batch: 2 where they are blended in pairs.
     """
 
+    batch: int
     micro_batch: int
-    accumulated: int
     world: World = ALONE
+    together: int = 1
 
     @property
-    def batch(self) -> int:
-        """Photos per optimizer step, over all processes."""
-        return self.micro_batch * self.accumulated * self.world.size
+    def accumulated(self) -> int:
+        """Micro-batches per optimizer step, in each process."""
+        groups = math.ceil(self.batch / self.together)
+        return math.ceil(math.ceil(groups / self.world.size) * self.together / self.micro_batch)
 
     def steps(self, photos: int) -> int:
         """Return how many optimizer steps one pass over ``photos`` takes."""
@@ -102,18 +108,21 @@ class BatchPlan:
         """Return this process's micro-batches of ``order``, ``accumulated`` per step; the last ones may be empty.
 
         Every entry of ``order`` is in exactly one process's share, and every process gets as many micro-batches.
+        Where two stay ``together``, entries 2k and 2k + 1 of a batch are entries 2i and 2i + 1 of a micro-batch.
         """
         micro_batches = []
         for start in range(0, len(order), self.batch):
-            own = order[start : start + self.batch][self.world.rank :: self.world.size]
+            batch = order[start : start + self.batch]
+            groups = [batch[first : first + self.together] for first in range(0, len(batch), self.together)]
+            own = [entry for group in groups[self.world.rank :: self.world.size] for entry in group]
             micro_batches += [
                 own[part * self.micro_batch : (part + 1) * self.micro_batch] for part in range(self.accumulated)
             ]
         return micro_batches
 
 
-def plan_batches(batch: int, most_at_once: int, world: World = ALONE) -> BatchPlan:
-    """Spread ``batch`` photos evenly; where they do not divide evenly the plan's batch is a little larger."""
-    own = math.ceil(batch / world.size)
-    accumulated = math.ceil(own / max(1, most_at_once))
-    return BatchPlan(math.ceil(own / accumulated), accumulated, world)
+def plan_batches(batch: int, most_at_once: int, world: World = ALONE, together: int = 1) -> BatchPlan:
+    """Spread ``batch`` photos evenly over processes and passes; what is ``together`` stays so, whatever the memory."""
+    own = math.ceil(math.ceil(batch / together) / world.size)  # groups
+    accumulated = math.ceil(own / max(1, most_at_once // together))
+    return BatchPlan(batch, math.ceil(own / accumulated) * together, world, together)

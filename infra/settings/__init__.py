@@ -1,6 +1,6 @@
 """One typed object for everything that differs between stages; a wrong value cannot be built."""
 
-from infra.settings.data import BACKBONES, UDACITY_DOGS, Answers, Defaults, Gate
+from infra.settings.data import BACKBONES, UDACITY_DOGS, Answers, Dataset, Defaults, Gate
 from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
 from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
@@ -15,6 +15,7 @@ __all__ = [
     "UDACITY_DOGS",
     "Answers",
     "Api",
+    "Dataset",
     "Defaults",
     "Endpoint",
     "Gate",

@@ -12,6 +12,28 @@ UDACITY_DOGS: Final = "https://s3-us-west-1.amazonaws.com/udacity-aind/dog-proje
 
 
 @dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """How the prepared photos are kept and read: for sets that are larger than a disk, or of very many photos."""
+
+    shard_photos: int = checked(
+        0,
+        WholeNumber(0, 1_000_000),
+        "How many training and validation photos are put into one tar file, as the library webdataset lays them out; "
+        "0: every photo is a file. 1000 make shards of about 50 MB. The results are the same, bit for bit.",
+    )
+    input_mode: str = checked(
+        "File",
+        OneOf(("File", "FastFile")),
+        "How extraction and training get the prepared photos. File: all are copied to the disk first. FastFile: each "
+        "is read from S3 when it is looked at, so that no disk has to hold them; best with shards.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that the jobs or SageMaker would refuse."""
+        verify(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Gate:
     """What a model must reach before it is deployed, in test accuracy."""
 

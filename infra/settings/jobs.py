@@ -92,9 +92,9 @@ class Tuning:
     strategy: str = checked(
         "bayesian",
         OneOf(("bayesian", "random", "hyperband")),
-        "Where to look next, and which trials to end. jobs: SageMaker's strategies of these names (hyperband on AWS "
-        "only). single_job: random draws each trial by itself, the others spread the trials evenly over the space; "
-        "hyperband ends the worse half of them after 2 epochs, and again after 4.",
+        "Where to look next, and which trials to end. jobs: SageMaker's strategies of these names. single_job: random "
+        "draws each trial by itself, the others spread the trials evenly over the space. hyperband lets the best "
+        "third go on after 2 epochs, and again after 6; some trials are compared after 6 epochs only.",
     )
     objective: str = checked(
         "accuracy",

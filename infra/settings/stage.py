@@ -6,7 +6,7 @@ from typing import Final
 
 from contract.names import MAX_TUNING_JOB_NAME, PROJECT
 from infra.checks import Flag, ListOf, OneOf, SettingsError, Text, Unset, WholeNumber, build, checked, section, verify
-from infra.settings.data import Answers, Defaults, Gate
+from infra.settings.data import Answers, Dataset, Defaults, Gate
 from infra.settings.endpoint import Endpoint
 from infra.settings.jobs import Jobs, Retry, Tuning
 from infra.settings.surroundings import Api, Network, Reaper, Tracking, Watch
@@ -35,6 +35,7 @@ _RULES: Final = Rules()
 _ENDPOINT: Final = Endpoint()
 _GATE: Final = Gate()
 _ANSWERS: Final = Answers()
+_DATASET: Final = Dataset()
 _DEFAULTS: Final = Defaults()
 _API: Final = Api()
 _NETWORK: Final = Network()
@@ -88,6 +89,7 @@ class Settings:
         "What happens to buckets, key, images and model registry when the stacks are deleted. Endpoints, their "
         "configurations and what serves them always go: endpoints cost money, and the registry can make them again.",
     )
+    dataset: Dataset = section(_DATASET)
     jobs: Jobs = section(_JOBS)
     retry: Retry = section(_RETRY)
     tuning: Tuning = section(_TUNING)

@@ -2,14 +2,14 @@
 
 from typing import Any, Final
 
-from contract.names import Channel, Prefix, Step
+from contract.names import Prefix, Step
 from infra.state_machine.attempts import job_states
 from infra.state_machine.facts import Facts
 from infra.state_machine.jobs import (
-    channel,
     inputs,
     left_by_job,
     output,
+    prepared_channel,
     program,
     training_job,
     weights,
@@ -121,7 +121,7 @@ def _request(facts: Facts) -> dict[str, Any]:
         facts.settings.jobs.extract,
         hyperparameters=program(facts, "extract_features.py") | options | weights(facts),
         output=output(facts, facts.uri(Prefix.FEATURES), compressed=False),
-        inputs=inputs(facts, [channel(Channel.PREPARED, "$prepared_uri")], isolated=weights_channel(facts)),
+        inputs=inputs(facts, [prepared_channel(facts)], isolated=weights_channel(facts)),
     )
     # Of the execution, not of the attempt, and beside the training's, which would fetch what stands below its own.
     checkpoints = {"CheckpointConfig": {"S3Uri": expr(f"'{facts.uri(Prefix.CHECKPOINTS)}/' & $run & '-features/'")}}

@@ -56,10 +56,15 @@ def algorithm(facts: Facts, job: Job) -> dict[str, Any]:
     }
 
 
-def channel(name: Channel, uri: str) -> dict[str, Any]:
+def channel(name: Channel, uri: str, mode: str = "File") -> dict[str, Any]:
     """Return one entry of InputDataConfig; ``uri`` is a JSONata expression."""
     source = {"S3DataType": "S3Prefix", "S3Uri": expr(uri), "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": str(name), "DataSource": {"S3DataSource": source}, "InputMode": "File"}
+    return {"ChannelName": str(name), "DataSource": {"S3DataSource": source}, "InputMode": mode}
+
+
+def prepared_channel(facts: Facts) -> dict[str, Any]:
+    """Return the channel of the prepared photos, copied or streamed as the settings say."""
+    return channel(Channel.PREPARED, "$prepared_uri", facts.settings.dataset.input_mode)
 
 
 def inputs(

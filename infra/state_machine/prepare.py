@@ -65,14 +65,14 @@ def prepare_states(facts: Facts, *, then: str) -> States:
 
 
 def _request(facts: Facts) -> dict[str, Any]:
-    hyperparameters = program(facts, "prepare.py") | {"source": expr("$source"), "seed": expr("$string($seed)")}
+    options = {"source": expr("$source"), "seed": expr("$string($seed)"), "shard-photos": _shard_photos(facts)}
     # SageMaker would take "s3://b/dogs" for the beginning of keys, and fetch s3://b/dogs2/ as well.
     photos = "$contains($source, /([.]zip|[/])$/i) ? $source : $source & '/'"
     return training_job(
         facts,
         STEP,
         facts.settings.jobs.prepare,
-        hyperparameters=hyperparameters,
+        hyperparameters=program(facts, "prepare.py") | options,
         output=output(facts, facts.uri(Prefix.PREPARED), compressed=False),
         inputs=inputs(facts, [], isolated=("$source != 'toy'", channel(Channel.SOURCE, photos))),
     )
@@ -162,6 +162,10 @@ def _refusals(facts: Facts) -> list[tuple[str, str]]:
     ]
 
 
+def _shard_photos(facts: Facts) -> str:
+    return str(facts.settings.dataset.shard_photos)
+
+
 def _prepared_key(facts: Facts) -> dict[str, str]:
-    parts = f"[$source_fingerprint, $string($seed), '{facts.source_bundle}']"
+    parts = f"[$source_fingerprint, $string($seed), '{_shard_photos(facts)}', '{facts.source_bundle}']"
     return {"prepared_key": expr(f"$hash($join({parts}, '|'), 'SHA-256')")}

@@ -7,7 +7,16 @@ from infra.state_machine.attempts import job_states
 from infra.state_machine.debugger import managed_debugging
 from infra.state_machine.extract import RESUME_KEY
 from infra.state_machine.facts import Facts
-from infra.state_machine.jobs import channel, inputs, output, program, training_job, weights, weights_channel
+from infra.state_machine.jobs import (
+    channel,
+    inputs,
+    output,
+    prepared_channel,
+    program,
+    training_job,
+    weights,
+    weights_channel,
+)
 from infra.state_machine.states import NO_SUCH_KEY, State, States, expr, get_object, state_name, task
 from infra.state_machine.tune import TUNING_KEY
 
@@ -73,7 +82,7 @@ def _request(facts: Facts) -> dict[str, Any]:
         fixed["mlflow-uri"] = facts.settings.tracking.mlflow_uri
     pairs = ", ".join(f"'{name}': '{value}'" for name, value in fixed.items())
     channels = [
-        channel(Channel.PREPARED, "$prepared_uri"),
+        prepared_channel(facts),
         channel(Channel.FEATURES, "$features_uri"),
         channel(Channel.TUNING, f"'s3://{facts.bucket}/' & {TUNING_KEY}"),
     ]

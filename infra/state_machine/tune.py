@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from contract.metrics import FINAL_VALID_ACCURACY, FINAL_VALID_LOSS, Objective
 from contract.names import TUNING_FILE, Channel, Prefix, Step
-from contract.search_space import SEARCH_SPACE, Integer, Sampler, Stopping, tuner_ranges
+from contract.search_space import HYPERBAND_EPOCHS, Sampler, Stopping, tuner_ranges
 from infra.settings import Tuning
 from infra.state_machine.attempts import job_states, judge_state
 from infra.state_machine.extract import RESUMABLE, RESUME_KEY, resume_record
@@ -49,8 +49,6 @@ _RESUME = state_name(STEP, "write down where to resume")
 
 TUNING_KEY: Final = f"'{Prefix.TUNING}/' & $tuned_run & '/{TUNING_FILE}'"
 _STRATEGIES: Final = {"bayesian": "Bayesian", "random": "Random", "hyperband": "Hyperband"}
-# Hyperband ends no trial before: the first epoch of a high learning rate says little.
-_HYPERBAND_MINIMUM: Final = 2
 
 
 def tune_states(facts: Facts, *, then: str) -> States:
@@ -96,7 +94,7 @@ def _sweep_request(facts: Facts) -> dict[str, Any]:
         "seed": expr("$string($seed)"),
         "objective": tuning.objective,
         "sampler": str(Sampler.RANDOM if tuning.strategy == "random" else Sampler.SPREAD),
-        "stopping": str(Stopping.HALVING if tuning.strategy == "hyperband" else stopping),
+        "stopping": str(Stopping.HYPERBAND if tuning.strategy == "hyperband" else stopping),
     }
     return training_job(
         facts,
@@ -208,10 +206,9 @@ def _strategy(tuning: Tuning) -> dict[str, Any]:
     strategy = {"Strategy": _STRATEGIES[tuning.strategy]}
     if tuning.strategy != "hyperband":
         return strategy | {"TrainingJobEarlyStoppingType": "Auto" if tuning.early_stopping else "Off"}
-    (epochs,) = (one for one in SEARCH_SPACE if isinstance(one, Integer) and one.name == "epochs")
-    band = {"MinResource": _HYPERBAND_MINIMUM, "MaxResource": epochs.high}
+    minimum, maximum = HYPERBAND_EPOCHS
     return strategy | {
-        "StrategyConfig": {"HyperbandStrategyConfig": band},
+        "StrategyConfig": {"HyperbandStrategyConfig": {"MinResource": minimum, "MaxResource": maximum}},
         "TrainingJobEarlyStoppingType": "Off",
     }
 

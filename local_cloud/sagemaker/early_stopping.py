@@ -1,12 +1,45 @@
-"""When a trial is not worth finishing: SageMaker's rule for TrainingJobEarlyStoppingType Auto."""
+"""When a trial is not worth finishing; SageMaker's rule for TrainingJobEarlyStoppingType Auto."""
 
 import statistics
 import threading
 from collections import defaultdict
-from typing import Final
+from typing import Final, Protocol
 
 # SageMaker does not say how many trials it compares with at least; fewer make a median of chance.
 _ENOUGH: Final = 3
+
+
+class Rule(Protocol):
+    """Hears of all trials of one tuning job, from any thread."""
+
+    def begin(self, trial: str) -> None:
+        """Take a trial that starts."""
+
+    def report(self, trial: str, value: float) -> None:
+        """Take the next value of its objective: one for each epoch, say."""
+
+    def end(self, trial: str) -> None:
+        """Take a trial that has ended with an objective."""
+
+    def losing(self, trial: str) -> bool:
+        """Tell whether to stop it."""
+
+
+class NoRule:
+    """Every trial runs to its end."""
+
+    def begin(self, trial: str) -> None:
+        """Nothing to learn."""
+
+    def report(self, trial: str, value: float) -> None:
+        """Nothing to learn."""
+
+    def end(self, trial: str) -> None:
+        """Nothing to learn."""
+
+    def losing(self, trial: str) -> bool:
+        """Never."""
+        return False
 
 
 class MedianRule:
@@ -24,8 +57,11 @@ class MedianRule:
         self._reports: defaultdict[str, list[float]] = defaultdict(list)
         self._ended: set[str] = set()
 
+    def begin(self, trial: str) -> None:
+        """It has not reported yet: nothing to learn."""
+
     def report(self, trial: str, value: float) -> None:
-        """Take the next value of a trial's objective; may come from any thread."""
+        """Take the next value of a trial's objective."""
         with self._lock:
             self._reports[trial].append(value)
 

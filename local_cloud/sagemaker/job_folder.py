@@ -55,7 +55,8 @@ class JobFolder:
                 "network_interface_name": "lo",
             },
         )
-        self._write("inputdataconfig", {c["ChannelName"]: _channel(c) for c in job.get("InputDataConfig", [])})
+        mode = job["AlgorithmSpecification"]["TrainingInputMode"]
+        self._write("inputdataconfig", {c["ChannelName"]: _channel(c, mode) for c in job.get("InputDataConfig", [])})
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         (self.config / f"{name}.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -69,10 +70,10 @@ class JobFolder:
         return JobError(begin + text[: MAX_FAILURE_REASON - len(begin) - len(end)] + end)
 
 
-def _channel(channel: Mapping[str, Any]) -> dict[str, str]:
+def _channel(channel: Mapping[str, Any], usual_mode: str) -> dict[str, str]:
     source = channel["DataSource"]["S3DataSource"]
     return {
-        "TrainingInputMode": channel.get("InputMode", "File"),
+        "TrainingInputMode": channel.get("InputMode", usual_mode),
         "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
         **({"ContentType": channel["ContentType"]} if "ContentType" in channel else {}),

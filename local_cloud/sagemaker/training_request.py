@@ -12,6 +12,8 @@ from local_cloud.sagemaker.warm_pools import keep_alive
 from local_cloud.sagemaker.wire import now
 
 _DEFAULT_RUNTIME = 86_400  # seconds; SageMaker's default
+# FastFile shows a job the same files, fetched when they are read; here they are copied before it starts.
+_INPUT_MODES = ("File", "FastFile")
 
 
 def check_job(request: Mapping[str, Any]) -> None:
@@ -29,8 +31,8 @@ def _algorithm(request: Mapping[str, Any]) -> Iterator[str]:
     algorithm = request["AlgorithmSpecification"]
     if "TrainingImage" not in algorithm:
         yield "AlgorithmSpecification.TrainingImage is required here (algorithms of the marketplace run on AWS only)."
-    if algorithm["TrainingInputMode"] != "File":
-        yield f"TrainingInputMode {algorithm['TrainingInputMode']} is offered on AWS only: use File."
+    if algorithm["TrainingInputMode"] not in _INPUT_MODES:
+        yield f"TrainingInputMode {algorithm['TrainingInputMode']} is offered on AWS only: use File or FastFile."
     MetricReader(algorithm.get("MetricDefinitions", []))
 
 
@@ -44,8 +46,10 @@ def _channels(request: Mapping[str, Any]) -> Iterator[str]:
         source = channel["DataSource"].get("S3DataSource")
         if source is None or source["S3DataType"] != "S3Prefix":
             yield f"Channel {name}: only S3DataSource with S3DataType S3Prefix is offered here."
-        if channel.get("InputMode", "File") != "File":
-            yield f"Channel {name}: InputMode {channel['InputMode']} is offered on AWS only: use File."
+        if channel.get("InputMode", "File") not in _INPUT_MODES:
+            yield f"Channel {name}: InputMode {channel['InputMode']} is offered on AWS only: use File or FastFile."
+        if channel.get("CompressionType", "None") != "None":
+            yield f"Channel {name}: CompressionType {channel['CompressionType']} is for Pipe mode: leave it out."
 
 
 def _resources(request: Mapping[str, Any]) -> Iterator[str]:

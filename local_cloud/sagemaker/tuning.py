@@ -6,6 +6,7 @@ from typing import Any
 
 from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import ServiceError, in_use, validation
+from local_cloud.sagemaker.hyperband import hyperband_problems
 from local_cloud.sagemaker.job_status import TERMINAL, Ending, JobControl
 from local_cloud.sagemaker.listing import Listing
 from local_cloud.sagemaker.running import RunningJobs
@@ -168,8 +169,9 @@ def _problems(request: Mapping[str, Any]) -> Iterator[str]:
             yield f"{member} is offered on AWS only."
     tuning = request["HyperParameterTuningJobConfig"]
     definition = request.get("TrainingJobDefinition")
-    if tuning["Strategy"] not in ("Bayesian", "Random"):
-        yield f"Strategy {tuning['Strategy']} is offered on AWS only: use Bayesian or Random."
+    if tuning["Strategy"] == "Grid":
+        yield "Strategy Grid is offered on AWS only: use Bayesian, Random or Hyperband."
+    yield from hyperband_problems(request)
     if "MaxNumberOfTrainingJobs" not in tuning["ResourceLimits"]:
         yield "ResourceLimits.MaxNumberOfTrainingJobs is required."
     objective = tuning.get("HyperParameterTuningJobObjective")

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cloud.sagemaker.config import ServiceConfig
-from local_cloud.sagemaker.early_stopping import MedianRule
+from local_cloud.sagemaker.early_stopping import MedianRule, NoRule, Rule
 from local_cloud.sagemaker.errors import ServiceError
+from local_cloud.sagemaker.hyperband import HyperbandRule, resources
 from local_cloud.sagemaker.job_status import MAX_FAILURE_REASON, TERMINAL, Ending, JobControl
 from local_cloud.sagemaker.s3 import S3Uri
 from local_cloud.sagemaker.search import Search
@@ -44,10 +45,8 @@ class TuningRun:
         self._running: set[str] = set()
         self._stopped: set[str] = set()  # early, by the rule
         self._search = Search(name, self._tuning)
-        objective = self._tuning["HyperParameterTuningJobObjective"]
-        self._objective: str = objective["MetricName"]
-        self._rule = MedianRule(maximize=objective["Type"] == "Maximize")
-        self._early: bool = self._tuning.get("TrainingJobEarlyStoppingType", "Off") == "Auto"
+        self._objective: str = self._tuning["HyperParameterTuningJobObjective"]["MetricName"]
+        self._rule = _rule(self._tuning, self._definition)
 
     def run(self) -> None:
         """Run the tuning job to its end; whatever goes wrong becomes its FailureReason."""
@@ -98,6 +97,7 @@ class TuningRun:
             if metric == self._objective:
                 self._rule.report(trial, value)
 
+        self._rule.begin(trial)
         self._jobs.launch(request, {"TuningJobArn": self._arn}, threads, told)
         self._running.add(trial)
 
@@ -112,7 +112,7 @@ class TuningRun:
                     self._rule.end(name)
 
     def _stop_losing_trials(self) -> None:
-        for name in self._running if self._early else ():
+        for name in self._running:
             if name not in self._stopped and self._rule.losing(name):
                 self._stopped.add(name)
                 self._jobs.end(name)
@@ -166,6 +166,15 @@ class TuningRun:
         record = self._store.get(Kind.TUNING_JOB, self._name)
         assert record is not None
         return record
+
+
+def _rule(tuning: Mapping[str, Any], definition: Mapping[str, Any]) -> Rule:
+    maximize = tuning["HyperParameterTuningJobObjective"]["Type"] == "Maximize"
+    if tuning["Strategy"] == "Hyperband":
+        return HyperbandRule(resources(tuning, definition), maximize=maximize)
+    if tuning.get("TrainingJobEarlyStoppingType", "Off") == "Auto":
+        return MedianRule(maximize=maximize)
+    return NoRule()
 
 
 def trial_request(

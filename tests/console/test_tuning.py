@@ -54,16 +54,26 @@ def test_the_trials_are_shown_and_the_best_one_is_marked(
     assert (given["--trials"], given["--seed"], given["--stopping"]) == ("3", "1", "none")
 
 
-def test_a_failure_says_what_the_sweep_said(stand_in: Project, screen: Screen, tmp_path: Path) -> None:
-    with pytest.raises(ConsoleError, match="no features there") as raised:
+def test_a_failure_says_what_the_sweep_said(
+    stand_in: Project, screen: Screen, written: io.StringIO, tmp_path: Path
+) -> None:
+    with pytest.raises(ConsoleError, match=r"\AThe sweep failed: no features there\Z") as raised:
         tuning.tune(stand_in, screen, tmp_path / "nothing", SWEEP)
     assert "sweep.log" in raised.value.hint
+    assert "Tried" not in written.getvalue()
+
+
+def test_a_killed_sweep_names_the_signal(stand_in: Project, screen: Screen, tmp_path: Path) -> None:
+    killed = "import os, signal; print('#trial 1', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    (stand_in.root / "training" / "sweep.py").write_text(killed)
+    with pytest.raises(ConsoleError, match="it was ended by SIGKILL"):
+        tuning.tune(stand_in, screen, tmp_path, SWEEP)
 
 
 def test_the_real_sweep_takes_what_the_console_gives(project: Project, screen: Screen, tmp_path: Path) -> None:
     for package in ("contract", "training", "vision"):
         (project.root / package).symlink_to(ROOT / package)
-    with pytest.raises(ConsoleError, match="holds no features"):
+    with pytest.raises(ConsoleError, match=r"\AThe sweep failed: /.* holds no features: "):
         tuning.tune(project, screen, tmp_path, SWEEP)
 
 

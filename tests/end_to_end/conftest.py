@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.end_to_end.checkout import IS_ON_AWS, ON_AWS, ROOT, AwsCheckout, Checkout, copy_checkout
+from tests.end_to_end.checkout import IS_ON_AWS, ON_AWS, AwsCheckout, Checkout, copy_checkout
+from tests.real_photos import DOGS
 from training.toy import draw_photo, toy_photos
 
-DOGS = ROOT.parent / "shared" / "data" / "dogs"
 SPLITS = {"train": 14, "valid": 4, "test": 4}
 CLASSES = 3
 

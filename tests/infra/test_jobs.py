@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from contract.names import Step
+from infra.checks import SettingsError
 from infra.debugger_image import REGISTRIES
-from infra.settings import Answers, Defaults, Job, Jobs, Network, Settings, Tuning
+from infra.settings import Answers, Dataset, Defaults, Job, Jobs, Network, Settings, Tuning
 from infra.state_machine.debugger import managed_debugging
 from infra.state_machine.facts import Facts
 from tests.infra.fake_aws import FakeAws, check_request
@@ -124,6 +125,32 @@ def test_every_job_runs_where_and_as_long_as_the_settings_say(aws: FakeAws) -> N
         assert request["EnableManagedSpotTraining"] is job.spot
         waits = {"MaxWaitTimeInSeconds": job.max_runtime_seconds + 3600} if job.spot else {}
         assert request["StoppingCondition"] == {"MaxRuntimeInSeconds": job.max_runtime_seconds} | waits
+
+
+def modes(request: dict[str, Any]) -> dict[str, str]:
+    """Return channel -> how it is read."""
+    return {channel["ChannelName"]: channel["InputMode"] for channel in request["InputDataConfig"]}
+
+
+def test_photos_are_kept_and_read_as_the_settings_say(aws: FakeAws) -> None:
+    run(aws, Settings(image="x", dataset=Dataset(shard_photos=1000, input_mode="FastFile")))
+    made = by_step(aws)
+    assert made["prepare"]["HyperParameters"]["shard-photos"] == "1000"
+    assert modes(made["features"]) == {"prepared": "FastFile"}
+    assert modes(made["train"]) == {"prepared": "FastFile", "features": "File", "tuning": "File"}
+    assert modes(made["tune"]) == {"features": "File"}
+
+
+def test_photos_are_files_that_are_copied_unless_the_settings_say_otherwise(aws: FakeAws) -> None:
+    run(aws, Settings(image="x"))
+    assert by_step(aws)["prepare"]["HyperParameters"]["shard-photos"] == "0"
+    assert set(modes(by_step(aws)["train"]).values()) == {"File"}
+
+
+@pytest.mark.parametrize("wrong", [{"shard_photos": -1}, {"shard_photos": True}, {"input_mode": "Pipe"}])
+def test_ways_to_keep_photos_that_there_are_not_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        Dataset(**wrong)
 
 
 def test_every_job_carries_the_tags_by_which_costs_are_allocated(aws: FakeAws) -> None:

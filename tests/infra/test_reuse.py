@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from infra.settings import Dataset, Defaults, Settings
 from tests.infra.fake_aws import SUMMARY, FakeAws
 from tests.infra.machine import Execution, TaskError
 from tests.infra.running import jobs, run, start
@@ -28,6 +29,12 @@ def test_another_source_or_seed_is_prepared_anew(aws: FakeAws, change: dict[str,
     given = {"source": "s3://b/x.zip", "source_fingerprint": "abc", "seed": 0}
     run(aws, given)
     run(aws, given | change)
+    assert jobs(aws).count("prepare") == 2
+
+
+def test_photos_are_prepared_anew_where_they_are_to_be_kept_another_way(aws: FakeAws) -> None:
+    run(aws)
+    run(aws, settings=Settings(image="x", defaults=Defaults(source="toy"), dataset=Dataset(shard_photos=500)))
     assert jobs(aws).count("prepare") == 2
 
 

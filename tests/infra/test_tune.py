@@ -110,7 +110,7 @@ def test_what_comes_after_one_job_is_as_after_the_tuner(aws: FakeAws) -> None:
     ("tuning", "sampler", "stopping"),
     [
         (Tuning(mode="single_job", strategy="random"), "random", "median"),
-        (Tuning(mode="single_job", strategy="hyperband"), "spread", "halving"),
+        (Tuning(mode="single_job", strategy="hyperband"), "spread", "hyperband"),
         (Tuning(mode="single_job", early_stopping=False), "spread", "none"),
     ],
 )

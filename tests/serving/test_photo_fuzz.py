@@ -2,7 +2,6 @@
 
 import io
 from functools import cache
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +11,8 @@ from PIL import Image
 
 from contract.inference import InferenceError
 from serving.inference import input_fn
+from tests.real_photos import DOGS
 
-DOGS = Path(__file__).parents[3] / "shared" / "data" / "dogs"
 MAX_SEED_BYTES = 60_000
 # Pillow warns of damaged EXIF data, which says nothing about the pixels.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")

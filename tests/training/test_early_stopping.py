@@ -1,7 +1,5 @@
-import pytest
-
 from contract.search_space import Stopping
-from training.early_stopping import Halving, Median, rule
+from training.early_stopping import Median, rule
 
 
 def run(stopping: Stopping, trials: list[list[float]]) -> list[int]:
@@ -38,16 +36,10 @@ def test_the_median_is_that_of_trials_which_came_as_far() -> None:
     assert not judge.loses([0.1, 0.1, 0.1])
 
 
-def test_halving_ends_the_worse_half_at_each_rung() -> None:
-    assert run(Stopping.HALVING, [[0.5] * 6, [0.4] * 6, [0.6] * 6, [0.45] * 6]) == [6, 2, 6, 2]
+def test_hyperband_ends_a_trial_at_the_rungs_of_its_bracket() -> None:
+    # Trials 0 to 2 are compared after epochs 2 and 6, 3 and 4 only after epoch 6.
+    assert run(Stopping.HYPERBAND, [[0.5] * 8, [0.4] * 8, [0.6] * 8, [0.1] * 8, [0.05] * 8]) == [8, 2, 8, 8, 6]
 
 
-@pytest.mark.parametrize("epoch", [1, 3, 5])
-def test_halving_looks_at_its_rungs_only(epoch: int) -> None:
-    judge = Halving()
-    assert not judge.loses([0.9, 0.9])
-    assert not judge.loses([0.1] * epoch)
-
-
-def test_halving_lets_equals_go_on() -> None:
-    assert run(Stopping.HALVING, [[0.5] * 6, [0.5] * 6, [0.5] * 6]) == [6, 6, 6]
+def test_hyperband_lets_equals_go_on() -> None:
+    assert run(Stopping.HYPERBAND, [[0.5] * 8] * 3) == [8, 8, 8]

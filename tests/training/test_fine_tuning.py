@@ -27,7 +27,7 @@ class Workshop:
         labels = torch.arange(PHOTOS) % CLASSES
         values = torch.randn(PHOTOS, 1, 320, 2, 2, generator=generator) + labels.view(-1, 1, 1, 1, 1)
         data = Activations(values.half(), labels)
-        plan = BatchPlan(8, 1)
+        plan = BatchPlan(8, 8)
         source = CachedViews(data, SourceSettings(plan, 0, 1), torch.device("cpu"))
         self.tuner = FineTuner(self.part, self.head, source, data, FineTuning(epochs, backbone_lr, 1e-2, plan))
         self.stop = StopSignal()

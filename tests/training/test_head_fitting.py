@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 
 import pytest
@@ -81,7 +82,7 @@ def test_the_closed_form_is_autograd_s_gradient() -> None:
     head, rows, labels = Head(6, 4), torch.randn(10, 6), torch.randint(4, (10,))
     head.standardise_on(rows)
     torch.nn.init.normal_(head.linear.weight)
-    functional.cross_entropy(head(rows), labels).backward()
+    torch.autograd.backward(functional.cross_entropy(head(rows), labels))
     expected = [parameter.grad for parameter in head.linear.parameters()]
     closed = head_fitting._ClosedForm(head)
     logits = closed.compute(closed.prepare(rows), labels)
@@ -127,6 +128,32 @@ def test_every_photo_is_trained_on_once_per_epoch(make_features: FeatureMaker, m
     trained_on = seen[:301]
     assert len(set(trained_on)) == 301
     assert trained_on != sorted(trained_on)
+
+
+def test_every_epoch_shows_another_view_of_a_photo_until_all_were_shown(
+    make_features: FeatureMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, views = 20, 3
+    features = make_features(photos=photos, views=views)
+    numbers = torch.arange(photos * views).view(photos, views, 1)  # photo * 3 + view
+    features.train.features.copy_(numbers.expand(-1, -1, 12))
+    prepare, seen = head_fitting._ClosedForm.prepare, list[float]()
+    epochs: list[list[float]] = []
+
+    def recorded(self: head_fitting._ClosedForm, rows: torch.Tensor) -> torch.Tensor:
+        seen.extend(rows[:, 0].tolist())
+        return prepare(self, rows)
+
+    def on_epoch(row: Epoch) -> None:
+        epochs.append(sorted(seen))
+        seen.clear()
+
+    monkeypatch.setattr(head_fitting._ClosedForm, "prepare", recorded)
+    fit_head(features, Hyperparameters(0.01, 16, 6), seed=0, on_epoch=on_epoch)
+    assert all([number // views for number in epoch] == list(range(photos)) for epoch in epochs)
+    for first in (0, 3):
+        assert sorted(itertools.chain(*epochs[first : first + views])) == list(range(photos * views))
+    assert len({number % views for number in epochs[0]}) == views  # not all photos show the same one at a time
 
 
 def test_the_objective_decides_which_epoch_is_kept(make_features: FeatureMaker) -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from training.photo_batches import photo_batches
+from training.photo_batches import photo_batches, photo_shares
 from training.photo_set import PhotoReader, PhotoSet, open_photo_set
 from vision.pixels import Pixels
 
@@ -36,6 +36,17 @@ def test_a_broken_photo_is_missing_and_the_others_keep_their_numbers(photos: Pho
     assert len(logged) == 1
 
 
+def test_a_broken_photo_leaves_a_gap_in_its_share_and_moves_no_other(photos: PhotoSet) -> None:
+    train = photos.splits["train"]
+    for number in (2, 5):
+        train[number].path.write_bytes(b"broken")
+    shares = [[7, 2, 0], [5], [], [3, 1]]
+    found = list(photo_shares(train, shares, PhotoReader(photos.directory), number_as_view))
+    numbers = [[] if batch is None else batch.views[:, 0, 0, 0, 0].tolist() for batch, _ in found]
+    assert numbers == [[7, 0], [], [], [3, 1]]
+    assert [positions for _, positions in found] == [[0, 2], [], [], [0, 1]]
+
+
 def test_an_error_of_the_transform_reaches_the_caller(photos: PhotoSet) -> None:
     def fail(number: int, image: Pixels) -> Tensor:
         raise RuntimeError("a mistake in the code")
@@ -58,7 +69,7 @@ def test_threads_that_decode_use_one_core_each_and_leave_the_others_theirs(photo
 
 
 def test_a_consumer_that_stops_early_leaves_no_thread(photos: PhotoSet) -> None:
-    batches = photo_batches(photos.splits["train"] * 20, PhotoReader(photos.directory), number_as_view, 2)
+    batches = photo_batches(list(photos.splits["train"]) * 20, PhotoReader(photos.directory), number_as_view, 2)
     next(iter(batches))
     batches.close()  # type: ignore[attr-defined]  # it is a generator
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("photos")]

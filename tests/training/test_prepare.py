@@ -21,7 +21,6 @@ PhotoMaker = Callable[..., bytes]
 SetMaker = Callable[..., Path]
 
 ROOT = Path(__file__).parents[2]
-DOGS = ROOT.parent / "shared" / "data" / "dogs"
 COMPLETE: dict[str | None, dict[str, int]] = {
     "train": {"001.Pug": 4, "002.Boxer": 4},
     "valid": {"001.Pug": 1, "002.Boxer": 1},
@@ -292,8 +291,7 @@ def test_however_it_is_stopped_no_process_and_no_half_data_set_stays(tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not DOGS.is_dir(), reason="the real photos are not here")
-def test_real_photos_are_copied_as_they_are(tmp_path: Path) -> None:
-    manifest, _ = prepared(DOGS, tmp_path / "out")
+def test_real_photos_are_copied_as_they_are(dogs: Path, tmp_path: Path) -> None:
+    manifest, _ = prepared(dogs, tmp_path / "out")
     assert manifest.totals == {"train": 726, "valid": 90, "test": 90}
     assert (manifest.left_out, manifest.converted, manifest.resized) == ((), (), 0)

@@ -63,9 +63,9 @@ def test_every_trial_is_told_as_it_ends(channel: Path, tmp_path: Path, capsys: p
 
 def test_the_same_settings_give_the_same_sweep(make_features: FeatureMaker) -> None:
     features = make_features(spread=4.0)
-    settings = SweepSettings(trials=4, seed=3, stopping=Stopping.HALVING)
+    settings = SweepSettings(trials=4, seed=3, stopping=Stopping.HYPERBAND)
     assert run(features, settings) == run(features, settings)
-    assert run(features, settings) != run(features, SweepSettings(trials=4, seed=4, stopping=Stopping.HALVING))
+    assert run(features, settings) != run(features, SweepSettings(trials=4, seed=4, stopping=Stopping.HYPERBAND))
 
 
 def test_points_are_spread_or_drawn() -> None:
@@ -75,14 +75,14 @@ def test_points_are_spread_or_drawn() -> None:
     assert drawn == SweepSettings(trials=8, seed=1, sampler=Sampler.RANDOM).points()
 
 
-@pytest.mark.parametrize("stopping", [Stopping.MEDIAN, Stopping.HALVING])
+@pytest.mark.parametrize("stopping", [Stopping.MEDIAN, Stopping.HYPERBAND])
 def test_losing_trials_are_stopped_and_what_they_had_by_then_stays(
     make_features: FeatureMaker, stopping: Stopping
 ) -> None:
     features = make_features(spread=4.0)
-    whole, cut = (run(features, SweepSettings(12, stopping=chosen)) for chosen in (Stopping.NONE, stopping))
+    whole, cut = (run(features, SweepSettings(24, stopping=chosen)) for chosen in (Stopping.NONE, stopping))
     stopped = [number for number, trial in enumerate(cut) if trial.status == "Stopped"]
-    assert 0 < len(stopped) < 12
+    assert 0 < len(stopped) < 24
     assert {trial.status for trial in whole} == {"Completed"}
     for before, after in zip(whole, cut, strict=True):
         assert before.hyperparameters == after.hyperparameters

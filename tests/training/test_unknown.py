@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.bench_unknown import DOGS, area, measure, train
+from benchmarks.bench_unknown import DOGS, area, measure, prepare, train
 from benchmarks.strangers import STRANGERS
 
 
@@ -25,8 +25,8 @@ def test_a_stranger_is_drawn_the_same_every_time_and_no_two_are_alike(kind: str)
 @pytest.mark.slow
 @pytest.mark.skipif(not DOGS.is_dir(), reason=f"needs the photos in {DOGS}")
 def test_most_strangers_are_flagged_and_most_known_dogs_are_not(tmp_path: Path) -> None:
-    train(tmp_path, seed=0, fine_tune_epochs=0)
-    found = measure(tmp_path, photos=20)
+    prepare(tmp_path)
+    found = measure(train(tmp_path, seed=0, fine_tune_epochs=0), tmp_path, photos=20)
     assert found["flagged_known"] <= 0.15
     assert min(found["flagged_scenes"], found["flagged_textures"]) >= 0.5
     assert min(found[f"auroc_{kind}"] for kind in STRANGERS) >= 0.8

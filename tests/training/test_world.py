@@ -2,16 +2,13 @@
 
 import copy
 import functools
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from tests.training.two_processes import run_two_processes
 from training.activations import Activations, CachedViews, SourceSettings, TrainedPart
 from training.checkpoints import Checkpoints
 from training.debugging import NO_DEBUGGER
@@ -22,26 +19,38 @@ from training.world import BatchPlan, World, join_world, plan_batches
 from vision.backbones import Backbone, load_backbone
 from vision.heads import Head
 
-ROOT = Path(__file__).parents[2]
 PHOTOS, CLASSES, BATCH = 29, 3, 8  # the last batch has 5 photos: uneven for two processes, one of them empty-handed
 
 
 @pytest.mark.parametrize("photos", [0, 1, 7, 8, 29, 64])
 @pytest.mark.parametrize("processes", [1, 2, 3])
-@pytest.mark.parametrize("at_once", [1, 3, 100])
-def test_no_photo_is_seen_twice_or_left_out(photos: int, processes: int, at_once: int) -> None:
-    plans = [plan_batches(BATCH, at_once, World(rank, processes)) for rank in range(processes)]
+@pytest.mark.parametrize(("at_once", "together"), [(1, 1), (3, 1), (100, 1), (3, 2), (100, 2)])
+def test_no_photo_is_seen_twice_or_left_out(photos: int, processes: int, at_once: int, together: int) -> None:
+    plans = [plan_batches(BATCH, at_once, World(rank, processes), together) for rank in range(processes)]
     shares = [plan.share(list(range(photos))) for plan in plans]
     assert sorted(number for share in shares for part in share for number in part) == list(range(photos))
     assert {len(share) for share in shares} == {plans[0].steps(photos) * plans[0].accumulated}
     assert all(len(part) <= at_once for share in shares for part in share)
 
 
-@pytest.mark.parametrize(("batch", "at_once", "processes"), [(1024, 100, 4), (32, 32, 1), (64, 24, 2)])
-def test_a_batch_is_spread_evenly_and_never_smaller_than_asked(batch: int, at_once: int, processes: int) -> None:
+@pytest.mark.parametrize(("batch", "at_once", "processes"), [(1024, 100, 4), (32, 32, 1), (64, 24, 2), (65, 7, 3)])
+def test_a_batch_is_as_large_as_asked_and_spread_evenly(batch: int, at_once: int, processes: int) -> None:
     plan = plan_batches(batch, at_once, World(0, processes))
-    assert batch <= plan.batch < batch * 1.1
+    assert plan.batch == batch
     assert plan.micro_batch <= at_once
+    assert batch <= plan.micro_batch * plan.accumulated * processes < batch * 1.3
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 6, 7, 100])
+@pytest.mark.parametrize("processes", [1, 2, 3])
+@pytest.mark.parametrize("batch", [7, 8])
+def test_pairs_stay_together_whatever_fits_at_once(batch: int, at_once: int, processes: int) -> None:
+    found: set[tuple[int, ...]] = set()
+    for rank in range(processes):
+        for part in plan_batches(batch, at_once, World(rank, processes), together=2).share(list(range(20))):
+            found |= {tuple(part[first : first + 2]) for first in range(0, len(part), 2)}
+    steps = [list(range(20))[start : start + batch] for start in range(0, 20, batch)]
+    assert found == {tuple(step[first : first + 2]) for step in steps for first in range(0, len(step), 2)}
 
 
 @functools.cache
@@ -71,7 +80,7 @@ def weights_after(
     return torch.cat([rows.flatten(), *trained])
 
 
-WHOLE = BatchPlan(BATCH, 1)
+WHOLE = BatchPlan(BATCH, BATCH)
 
 
 @pytest.mark.parametrize(
@@ -80,8 +89,7 @@ WHOLE = BatchPlan(BATCH, 1)
 def test_accumulated_gradients_equal_the_large_batch(tmp_path: Path, choices: dict[str, Any]) -> None:
     parts = plan_batches(BATCH, 3)
     assert parts.accumulated == 3
-    whole = BatchPlan(parts.batch, 1)
-    expected = weights_after(whole, tmp_path / "whole", **choices)
+    expected = weights_after(WHOLE, tmp_path / "whole", **choices)
     assert torch.allclose(weights_after(parts, tmp_path / "parts", **choices), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -107,28 +115,8 @@ def test_without_torchrun_there_is_one_process(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.slow
 def test_two_processes_end_where_one_does(tmp_path: Path) -> None:
-    expected = weights_after(BatchPlan(BATCH, 1), tmp_path / "one")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {**os.environ, "PYTHONPATH": str(ROOT), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _ONE_OF_TWO, str(tmp_path)],
-            env={
-                **common,
-                "MASTER_PORT": str(port),
-                "RANK": str(rank),
-                "LOCAL_RANK": str(rank),
-                "OMP_NUM_THREADS": "1",
-            },
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    errors = [process.communicate(timeout=120)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], errors
+    expected = weights_after(BatchPlan(BATCH, BATCH), tmp_path / "one")
+    run_two_processes("-c", _ONE_OF_TWO, str(tmp_path))
     found = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2)]
     assert torch.equal(found[0], found[1])
     assert torch.allclose(found[0], expected, rtol=1e-4, atol=1e-5)

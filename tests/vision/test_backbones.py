@@ -9,8 +9,6 @@ from vision.backbones import BACKBONES, Backbone, build_backbone, load_backbone
 from vision.decoding import decode
 from vision.weights import Weights, WeightsError
 
-DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
-
 
 @pytest.fixture(scope="module")
 def lite() -> Backbone:
@@ -111,11 +109,9 @@ def test_every_key_of_the_wheel_has_its_own_place_in_timms_network() -> None:
     }
 
 
-def test_photos_of_one_breed_lie_closer_than_those_of_two(lite: Backbone) -> None:
+def test_photos_of_one_breed_lie_closer_than_those_of_two(lite: Backbone, dogs: Path) -> None:
     """Weights, key names and preprocessing belong together: wrong ones give features that say nothing."""
-    folders = sorted((DOGS / "valid").glob("*"))
-    if not folders:
-        pytest.skip("the photos of dogs are not on this machine")
+    folders = sorted((dogs / "valid").glob("*"))
     pictures = [decode(path.read_bytes()) for folder in folders for path in sorted(folder.iterdir())[:2]]
     with torch.inference_mode():
         features = lite(torch.stack([lite.preprocessing.apply(picture) for picture in pictures]))

@@ -15,7 +15,6 @@ from vision.photos import SHORT_SIDE, PhotoError, TooManyPixelsError, read_photo
 from vision.pixels import Pixels
 
 PhotoMaker = Callable[..., bytes]
-DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
 
 
 def pillows(data: bytes) -> torch.Tensor:
@@ -39,13 +38,6 @@ def outcome(read: Callable[[bytes], torch.Tensor], data: bytes) -> list[int] | s
     return values
 
 
-def dogs(step: int) -> list[bytes]:
-    found = [path.read_bytes() for path in sorted(DOGS.glob("*/*/*.jpg"))[::step]]
-    if not found:
-        pytest.skip("the photos of dogs are not on this machine")
-    return found
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"progressive": True}, {"subsampling": 0}, {"subsampling": 2}, {"quality": 20}]
 )
@@ -55,8 +47,9 @@ def test_a_plain_jpeg_has_pillows_pixels_without_pillow(photo: PhotoMaker, optio
     assert torch.equal(decode(data).values, pillows(data))
 
 
-def test_real_photos_have_pillows_pixels_without_pillow() -> None:
-    for data in dogs(step=30):
+def test_real_photos_have_pillows_pixels_without_pillow(dogs: Path) -> None:
+    for path in sorted(dogs.glob("*/*/*.jpg"))[::30]:
+        data = path.read_bytes()
         assert decoded_without_pillow(data)
         assert torch.equal(decode(data).values, pillows(data))
 

@@ -12,7 +12,6 @@ from PIL import Image
 from vision.photos import PhotoError, TooManyPixelsError, UnsupportedFormatError, read_photo
 
 PhotoMaker = Callable[..., bytes]
-DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
 
 
 def decode(data: bytes) -> Image.Image:
@@ -163,9 +162,6 @@ def test_a_large_truncated_jpeg_is_refused_though_it_is_reduced(photo: PhotoMake
         read_photo(data[: int(len(data) * share)], short_side=200)
 
 
-def test_real_photos_decode() -> None:
-    found = sorted(DOGS.glob("valid/*/*.jpg"))[::10]
-    if not found:
-        pytest.skip("the photos of dogs are not on this machine")
-    for path in found:
+def test_real_photos_decode(dogs: Path) -> None:
+    for path in sorted(dogs.glob("valid/*/*.jpg"))[::10]:
         assert decode(path.read_bytes()).mode == "RGB"

@@ -10,7 +10,6 @@ from vision.decoding import decode
 from vision.photos import read_photo
 from vision.preprocessing import Preprocessing
 
-DOGS = Path(__file__).parents[2].parent / "shared" / "data" / "dogs"
 SPEC = Preprocessing(256, 224, (0.5, 0.4, 0.3), (0.5, 0.25, 0.2), "bicubic")
 
 
@@ -73,14 +72,11 @@ def test_a_spec_that_cannot_be_applied_is_refused(
         Preprocessing(resize, crop, (0, 0, 0), std, interpolation)  # type: ignore[arg-type]  # that is the point
 
 
-def test_the_network_sees_what_it_saw_through_pillow() -> None:
-    found = sorted(DOGS.glob("test/*/*.jpg"))[::12]
-    if not found:
-        pytest.skip("the photos of dogs are not on this machine")
+def test_the_network_sees_what_it_saw_through_pillow(dogs: Path) -> None:
     backbone = load_backbone("efficientnet_lite0").backbone
     spec = backbone.preprocessing
     ours, pillows = [], []
-    for path in found:
+    for path in sorted(dogs.glob("test/*/*.jpg"))[::12]:
         image = read_photo(path.read_bytes()).image
         (width, height), side = image.size, min(image.size) * spec.crop / spec.resize
         box = ((width - side) / 2, (height - side) / 2, (width + side) / 2, (height + side) / 2)

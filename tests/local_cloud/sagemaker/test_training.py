@@ -97,6 +97,18 @@ print((base / 'input/data/table/one.csv').read_text())
     assert cloud.log_of("seen") == ["['algo-1']", "File", "seen jobs https://localhost:4566 None y", "1"]
 
 
+def test_a_channel_that_is_streamed_shows_the_same_files(cloud: Cloud) -> None:
+    cloud.s3.objects["bucket/train/000000.tar"] = b"0123456789"
+    script = """
+print(json.loads((base / 'input/config/inputdataconfig.json').read_text())['photos']['TrainingInputMode'])
+with open(base / 'input/data/photos/train/000000.tar', 'rb') as shard:
+    print(os.pread(shard.fileno(), 3, 4).decode())
+"""
+    cloud.train("streams", script, InputDataConfig=[channel("photos", "s3://bucket") | {"InputMode": "FastFile"}])
+    assert cloud.job("streams")["TrainingJobStatus"] == "Completed"
+    assert cloud.log_of("streams") == ["FastFile", "456"]
+
+
 def test_log_lines_go_to_a_stream_of_the_job(cloud: Cloud) -> None:
     cloud.train("talks", "print('hello')\nprint('oh', file=sys.stderr)")
     cloud.job("talks")

@@ -81,7 +81,12 @@ def test_tags_may_hold_letters_of_any_language() -> None:
         ({"InputDataConfig": [channel("a", "s3://b/1"), channel("a", "s3://b/2")]}, "Channel names must be unique"),
         ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds"),
         ({"AlgorithmSpecification": {"TrainingInputMode": "File"}}, "TrainingImage is required"),
-        ({"AlgorithmSpecification": {"TrainingImage": "a", "TrainingInputMode": "Pipe"}}, "use File"),
+        ({"AlgorithmSpecification": {"TrainingImage": "a", "TrainingInputMode": "Pipe"}}, "use File or FastFile"),
+        (
+            {"InputDataConfig": [channel("a", "s3://b/1") | {"InputMode": "Pipe"}]},
+            "a: InputMode Pipe is offered on AWS",
+        ),
+        ({"InputDataConfig": [channel("a", "s3://b/1") | {"CompressionType": "Gzip"}]}, "is for Pipe mode"),
         ({"ResourceConfig": {"InstanceCount": 2}}, "InstanceCount must be 1"),
         ({"OutputDataConfig": {"S3OutputPath": "https://bucket/a"}}, "no S3 URI"),
     ],

@@ -64,7 +64,7 @@ class SmallTraining:
                 loss = functional.cross_entropy(logits, labels)
                 debugger.batch(logits, labels, loss)
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 debugger.end()
                 optimizer.step()
             self._validate(debugger)

@@ -15,7 +15,7 @@ def _run(folder: Path, net: nn.Module, lr: float = 0.05) -> object:
 def _scaled(factor: float) -> nn.Module:
     net = network()
     for parameter in net.parameters():
-        parameter *= factor
+        parameter.mul_(factor)
     return net
 
 
