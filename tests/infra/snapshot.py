@@ -18,8 +18,8 @@ CDK_JSON = Path(__file__).parents[2] / "cdk.json"
 # Hashes of assets, of commits and of the image's source, and the one in the logical id of the API's deployment.
 _HASHES = (
     (re.compile(r"\b[0-9a-f]{64}\b"), "<asset>"),
-    (re.compile(r"(?<=[A-Z0-9]{8})[0-9a-f]{32}\b"), "<content>"),
     (re.compile(r"\b[0-9a-f]{40}(-[a-z]+)?\b"), "<revision>"),
+    (re.compile(r"(?<=[A-Z0-9]{8})[0-9a-f]{32}\b"), "<content>"),
     (re.compile(r"\bsha256:[0-9a-f]{12}\b"), "<revision>"),  # of a bundle that is not as it was committed
     (re.compile(r"\b[0-9a-f]{16}\b"), "<tag>"),
 )
