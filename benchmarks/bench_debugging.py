@@ -48,7 +48,7 @@ def drawn(photos: int, pixels: int) -> Activations:
 def fine_tune(data: Activations, options: argparse.Namespace, debug: MakeDebugger, profile: MakeProfiler) -> Seconds:
     """Fine-tune once; return the CPU seconds and the wall seconds."""
     backbone = load_backbone("resnet50", weights="none").backbone.to(DEVICE)
-    part, plan = TrainedPart(backbone, "layer4"), BatchPlan(options.batch, 1)
+    part, plan = TrainedPart(backbone, "layer4"), BatchPlan(options.batch, options.batch)
     valid = Activations(data.values[:VALID], data.labels[:VALID])
     with tempfile.TemporaryDirectory() as folder:
         profiler, debugger = profile(Path(folder)), debug(Path(folder))

