@@ -42,6 +42,12 @@ class _TrainingRule(TensorRule):
             return Severity.INFO
         return Severity.ERROR if everywhere else Severity.WARNING
 
+    def unless_learned(self, meaning: str, advice: str) -> tuple[str, str]:
+        """Return what it means that nothing moves, and what to change."""
+        if self.known.is_learned:
+            return "There is little left to learn.", "Fewer epochs would do."
+        return meaning, advice
+
 
 def _some(names: list[str], of: int) -> str:
     return f"{names[0]}" if len(names) == 1 else f"{names[0]} and {len(names) - 1} more of {of} tensors"
@@ -105,17 +111,16 @@ class VanishingGradient(_TrainingRule):
         small = [name for name, mean in means.items() if mean is not None and mean < self._threshold]
         if not small:
             return None
-        learned = self.known.is_learned
         return self.found(
             step,
             self.severity(len(small) == len(names)),
             f"The values of {_some(small, len(names))} were {means[small[0]]:.2g} on average, below "
             f"{self._threshold:g}; "
             f"the loss was {self.known.newest:.3g}.",
-            "There is nothing left to learn." if learned else "What has such gradients does not learn.",
-            "Fewer epochs would do."
-            if learned
-            else "Start from trained weights, lower the learning rate if activations saturate, or train fewer stages.",
+            *self.unless_learned(
+                "What has such gradients does not learn.",
+                "Start from trained weights, lower the learning rate if activations saturate, or train fewer stages.",
+            ),
         )
 
 
@@ -226,8 +231,10 @@ class UnchangedTensor(_Moving):
             step,
             self.severity(len(still) == len(names)),
             f"{_some(still, len(names))} has not changed since step {since}; the loss was {self.known.newest:.3g}.",
-            "What does not change does not learn.",
-            "Raise the learning rate (lr, backbone_lr), or train fewer stages (first_trained) if it is meant so.",
+            *self.unless_learned(
+                "What does not change does not learn.",
+                "Raise the learning rate (lr, backbone_lr), or train fewer stages (first_trained) if it is meant so.",
+            ),
         )
 
     def _same(self, one: NDArray[Any], other: NDArray[Any]) -> bool:
@@ -281,7 +288,8 @@ class WeightUpdateRatio(_Moving):
                 step,
                 self.severity(ratios[largest] < self._small),
                 f"{smallest} changed by {ratios[smallest]:.2g} of its size since the saved step before.",
-                "What hardly changes hardly learns.",
-                "Raise the learning rate (lr, backbone_lr).",
+                *self.unless_learned(
+                    "What hardly changes hardly learns.", "Raise the learning rate (lr, backbone_lr)."
+                ),
             )
         return None

@@ -7,6 +7,7 @@ from typing import Any, Final
 from smdebug import modes
 
 from contract.findings import Finding, Severity
+from training.learning_curve import RISE
 from training.rules.base import TensorRule, Trial
 from training.rules.known_loss import KnownLoss
 from training.saved_tensors import LOSSES
@@ -136,7 +137,8 @@ class _Curves(TensorRule):
 class Overfit(_Curves):
     """The validation loss is above the training loss by more than ``ratio_threshold`` of the latter.
 
-    As long as the validation loss does not rise, that is no harm, and the finding only says so.
+    As long as the validation loss does not rise, that is no harm, and the finding only says so. It rises where the
+    verdict on the learning curve says so, too: by more than that share of the loss of guessing.
 
     Args:
         base_trial: the trial.
@@ -157,6 +159,12 @@ class Overfit(_Curves):
         super().__init__(base_trial, tensor_regex)
         self._start, self._patience, self._threshold = start_step, patience, ratio_threshold
         self._in_a_row, self._best = 0, math.inf
+        self._known = KnownLoss()
+
+    def look(self, step: int) -> Finding | None:
+        """See how large a loss is large."""
+        self._known.see(self, step)
+        return super().look(step)
 
     def judge(self, step: int, train: float, valid: float) -> Finding | None:
         """Compare both losses."""
@@ -167,7 +175,7 @@ class Overfit(_Curves):
         self._in_a_row = self._in_a_row + 1 if too_far else 0
         if not too_far or self._in_a_row < self._patience:
             return None
-        rising = valid > self._best * (1 + self._threshold)
+        rising = valid - self._best > RISE * self._known.guessing
         return self.found(
             step,
             Severity.WARNING if rising else Severity.INFO,

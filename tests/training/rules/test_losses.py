@@ -56,6 +56,19 @@ def test_a_few_epochs_on_points_that_can_be_told_apart_are_not_overfit(tmp_path:
     assert findings(Overfit, replace(_training(tmp_path), lr=0.01, epochs=3).run()) == []
 
 
+def test_a_small_loss_that_wavers_is_nothing_to_warn_of(tmp_path: Path) -> None:
+    trial = replace(_training(tmp_path), lr=0.5).run()
+    rule, last = Overfit(trial), trial.steps()[-1]
+    for step in trial.steps():
+        rule.invoke_at_step(step)
+    # Epochs of a healthy fine-tuning on 726 dogs: a third more than the best loss, of a model that names every photo.
+    small = rule.judge(last, 0.0123, 0.0236)
+    large = rule.judge(last, 0.0123, 0.2)
+    assert small is not None
+    assert large is not None
+    assert (small.severity, large.severity) == (Severity.INFO, Severity.WARNING)
+
+
 def test_epochs_after_which_the_model_only_becomes_worse_are_overtraining(tmp_path: Path) -> None:
     found = findings(Overtraining, _by_heart(tmp_path).run(), patience_train=5, patience_validation=10)
     assert found[-1].severity is Severity.WARNING
