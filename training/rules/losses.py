@@ -14,6 +14,8 @@ from training.saved_tensors import LOSSES
 
 # Of what guessing costs: a batch of photos is a small sample, and this is beyond what chance makes of it.
 DIVERGED: Final = 2.0
+# So many saved training losses in a row must be beyond it: one batch of strongly augmented photos may be.
+IN_A_ROW: Final = 3
 _MORE_PHOTOS: Final = "more or more varied photos, stronger augmentation (randaugment, mixup) or label_smoothing"
 
 
@@ -21,7 +23,8 @@ class LossNotDecreasing(TensorRule):
     """The loss is not lower than ``num_steps`` steps ago.
 
     Without a ``mode``, validation losses are compared, and training losses, which are those of single batches, only
-    tell a training that has diverged: after ``num_steps`` steps the loss is no lower, and twice that of guessing.
+    tell a training that has diverged: after ``num_steps`` steps the lowest of three is no lower, and twice that of
+    guessing.
 
     Args:
         base_trial: the trial.
@@ -61,7 +64,7 @@ class LossNotDecreasing(TensorRule):
             loss = self.reduction(name, step, "mean")
             if loss is not None:
                 earlier = self._earlier((name, mode), number, loss)
-                found = found or (None if earlier is None else self._judge(step, mode, earlier, (number, loss)))
+                found = found or (None if earlier is None else self._judge(step, mode, earlier, self._now(name, mode)))
         return found
 
     def _earlier(self, series: tuple[str, Any], number: int, loss: float) -> tuple[int, float] | None:
@@ -74,11 +77,18 @@ class LossNotDecreasing(TensorRule):
         self._checked[series] = number
         return before[-1]
 
+    def _now(self, name: str, mode: Any) -> tuple[int, float]:
+        """Return the newest loss; of single batches the lowest of the newest few."""
+        newest = self._losses[name, mode][-IN_A_ROW if self._is_of_batches(mode) else -1 :]
+        return min(newest, key=lambda one: one[1])
+
+    def _is_of_batches(self, mode: Any) -> bool:
+        return bool(mode == modes.TRAIN) and self._mode is None
+
     def _judge(self, step: int, mode: Any, earlier: tuple[int, float], now: tuple[int, float]) -> Finding | None:
         if now[1] < earlier[1] * (1 - self._percent / 100):
             return None
-        batches = mode == modes.TRAIN and self._mode is None
-        if batches and now[1] < DIVERGED * self._known.guessing:
+        if self._is_of_batches(mode) and now[1] < DIVERGED * self._known.guessing:
             return None
         what = "validation" if mode == modes.EVAL else "training"
         evidence = f"The {what} loss was {earlier[1]:.3g} at {what} step {earlier[0]}, {now[1]:.3g} at step {now[0]}."
