@@ -18,6 +18,13 @@ from training.toy import draw_photo, toy_photos
 Exercise = Callable[[], Outcome]
 _IN_BACKGROUND = ("sagemaker.amazonaws.com",)
 _OF_MACHINES = ("states.amazonaws.com",)
+_OF_EVENTS = ("events.amazonaws.com",)
+# What EventBridge tells of: an execution that does not go through.
+_FAILS = {
+    "QueryLanguage": "JSONata",
+    "StartAt": "Fail",
+    "States": {"Fail": {"Type": "Fail", "Error": "Proof", "Cause": "it was to fail"}},
+}
 _STACK_SECONDS = 240.0
 # How an endpoint keeps what it was asked and answered, and after which time at the latest.
 _KEEPS = ("s3:PutObject", "kms:GenerateDataKey")
@@ -53,6 +60,9 @@ class Exercises:
         """Yield exercises, cheap ones first, until the caller has seen enough."""
         if role.services == _OF_MACHINES and statement.actions[0] in _STOPS:
             yield lambda: self._interrupt(role, statement)
+            return
+        if role.services == _OF_EVENTS:
+            yield lambda: self.subject.execute(role, statement, _FAILS, self._given)
             return
         if role.arn in self._functions and self._is_behind_the_api(role):
             yield lambda: self._post(role, statement)
