@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -112,8 +113,10 @@ def stack_status(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Twenty seconds that pass at once."""
     now = {"value": 0.0}
-    monkeypatch.setattr("infra.cleanup.sweep.time.monotonic", lambda: now["value"])
-    monkeypatch.setattr(
-        "infra.cleanup.sweep.time.sleep", lambda seconds: now.__setitem__("value", now["value"] + seconds)
-    )
+
+    def sleep(seconds: float) -> None:
+        now["value"] += seconds
+
+    # Only for the sweep: threads of other tests sleep in true time.
+    monkeypatch.setattr("infra.cleanup.sweep.time", SimpleNamespace(monotonic=lambda: now["value"], sleep=sleep))
     return Clock(ends=20, pause_seconds=1)
