@@ -24,7 +24,4 @@ def leave_profile(profile: Profile | None, folder: Path) -> tuple[list[dict[str,
         shares = {phase: profile.share(phase) for phase in Phase}
         parts = ", ".join(f"{phase} {share:.0%}" for phase, share in shares.items() if share >= 0.005)
         say(f"the {profile.steps} steps' time: {parts}")
-    states, findings = judge_profile(profile)
-    for finding in findings:
-        say(finding.sentence)
-    return states, findings
+    return judge_profile(profile)

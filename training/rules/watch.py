@@ -119,7 +119,8 @@ class RuleWatch:
     def take(self, states: Iterable[Mapping[str, str]], findings: Iterable[Finding]) -> None:
         """Add what other rules than those of tensors have found, in the form of findings.json."""
         self._others += [dict(state) for state in states]
-        self._findings |= {finding.rule: finding for finding in findings}
+        for finding in findings:
+            self.add(finding)
 
     def close(self, folder: Path | None, reason: str = "") -> None:
         """Evaluate what is left, of a training that has ended, and say which rules had nothing to look at.
