@@ -10,6 +10,10 @@ CONTENT_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
 RESPONSE_TYPE: Final = "application/json"
 # API Gateway takes 10 MB; Lambda's 6 MB event carries the photo in base64, which leaves about 4.4 MB.
 MAX_PHOTO_BYTES: Final = 4_400_000
+# What an endpoint takes: SageMaker lets 25 MB through.
+MAX_BODY_BYTES: Final = 26_214_400
+# One photo of a body: the largest upload there is.
+MAX_UPLOAD_BYTES: Final = 20_000_000
 # 64 megapixels: more than phones take, and 192 MB decoded.
 MAX_PHOTO_PIXELS: Final = 64_000_000
 # Of the photos of what a model knows, the share that it is to be sure of; the rest is what it costs to tell most other
