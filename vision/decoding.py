@@ -37,7 +37,15 @@ def decode(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS, short_side: int = SH
         vision.photos.PhotoError: empty, no image, damaged or truncated; its subclasses: an unsupported format, too many
             pixels. Nothing is decoded before the header's checks.
     """
-    image = open_photo(data, max_pixels)
+    return decode_opened(data, open_photo(data, max_pixels), short_side)
+
+
+def decode_opened(data: bytes, image: Image.Image, short_side: int = SHORT_SIDE) -> Pixels:
+    """Return the photo that ``open_photo`` made of ``data``, as ``decode`` does.
+
+    Raises:
+        vision.photos.PhotoError: damaged or truncated.
+    """
     values = _decode_plain(data, image) if reduction(image, short_side) == 1 else None
     return Pixels.of(load_photo(image, short_side).image) if values is None else Pixels(values)
 

@@ -1,5 +1,6 @@
 """Bytes to upright RGB photos; what cannot be used is refused by its header, before it costs memory."""
 
+import importlib.util
 import io
 import struct
 import zlib
@@ -46,6 +47,11 @@ _OTHER_FORMATS: Final = (
 )
 # What Pillow's decoders raise on damaged files, found by feeding them damaged files.
 _DAMAGED: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, TypeError)
+
+
+def heic_installed() -> bool:
+    """Return whether HEIC photos can be decoded here: whether there is the package pillow-heif, which is not loaded."""
+    return importlib.util.find_spec("pillow_heif") is not None
 
 
 class PhotoError(Exception):
@@ -112,6 +118,16 @@ def reduction(image: Image.Image, short_side: int) -> int:
         return 1
     fits = min(image.size) // short_side
     return next(factor for factor in (8, 4, 2, 1) if factor <= max(fits, 1))
+
+
+def pixels_decoded(image: Image.Image, short_side: int = SHORT_SIDE) -> int:
+    """Return how many pixels are in memory at once while a photo is decoded, by its header.
+
+    A progressive JPEG is kept whole until its last scan, however much smaller it comes out.
+    """
+    width, height = image.size
+    factor = 1 if "progressive" in image.info else reduction(image, short_side)
+    return width * height // factor**2
 
 
 def orientation(image: Image.Image) -> int:
