@@ -17,6 +17,8 @@ _MEBIBYTE: Final = 1_048_576
 _PORTS: Final = (1, 65_535)
 _PORT_RANGE = re.compile(r"(\d{1,5})-(\d{1,5})", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
+# It stands in a response header.
+_TOKEN = re.compile(r"[!-~]{1,256}")
 # logging's numbers, as the inference toolkit passes them.
 _LOG_LEVELS: Final = (logging.DEBUG, logging.CRITICAL)
 
@@ -69,7 +71,7 @@ class Limits:
             body_bytes=_MEBIBYTE * (given.number("SAGEMAKER_MAX_PAYLOAD_IN_MB", 0, 100) or 0) or MAX_BODY_BYTES,
             batch_transform=batch,
             workers=given.number("SAGEMAKER_MODEL_SERVER_WORKERS", 1, 1024),
-            model_package=given.text(Variable.MODEL_PACKAGE),
+            model_package=given.token(Variable.MODEL_PACKAGE),
             log_level=given.number("SAGEMAKER_CONTAINER_LOG_LEVEL", *_LOG_LEVELS) or cls.log_level,
         )
 
@@ -100,6 +102,12 @@ class _Given:
 
     def text(self, name: str) -> str | None:
         return self._environment.get(name, "").strip() or None
+
+    def token(self, name: str) -> str | None:
+        value = self.text(name)
+        if value is not None and not _TOKEN.fullmatch(value):
+            raise LimitError(f"{name}={value[:100]!r}: at most 256 visible ASCII characters, as in an ARN, expected")
+        return value
 
     def number(self, name: str, low: int, high: int) -> int | None:
         value = self.text(name)

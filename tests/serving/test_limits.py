@@ -74,6 +74,7 @@ def test_an_unlimited_payload_keeps_our_limit() -> None:
         (Variable.BATCH_PHOTOS, "1e3", "a whole number"),
         (Variable.BATCH_WAIT_MS, "٣", "a whole number"),
         (Variable.TIMEOUT_SECONDS, "3.5", "a whole number"),
+        (Variable.MODEL_PACKAGE, "arn:x\r\nSet-Cookie: a", "visible ASCII"),
     ],
 )
 def test_a_value_that_cannot_be_followed_is_refused_by_name(name: str, value: str, expected: str) -> None:
