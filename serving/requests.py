@@ -3,6 +3,7 @@
 import base64
 import binascii
 import json
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,7 +68,7 @@ def media_type_of(content_type: str | None) -> str:
 def photos_in(
     body: bytes | bytearray | str,
     content_type: str | None,
-    classes: int,
+    classes: int | None,
     options: Iterable[tuple[str, str]] = (),
 ) -> Request:
     """Return what a request asks for; a JSON body of 25 MB takes a tenth of a second, others no time.
@@ -75,7 +76,7 @@ def photos_in(
     Args:
         body: as it came; a string where a toolkit has decoded JSON's UTF-8.
         content_type: the header, of which a photo's bytes may say something else: then the bytes count.
-        classes: how many the model knows, the most that ``top`` may be.
+        classes: how many the model knows, the most that ``top`` may be; None: not known here.
         options: of the query and of the custom attributes (``options_of``), names with values.
 
     Raises:
@@ -111,7 +112,7 @@ def options_of(attributes: str | None) -> list[tuple[str, str]]:
     return pairs
 
 
-def _options(given: list[tuple[str, Any]], classes: int) -> Options:
+def _options(given: list[tuple[str, Any]], classes: int | None) -> Options:
     """Return the options; what is not given is as usual.
 
     Raises:
@@ -124,9 +125,10 @@ def _options(given: list[tuple[str, Any]], classes: int) -> Options:
         if name in values:
             raise _bad(f"option {name} is given twice")
         values[name] = value
-    top, explain = values.get(_TOP, min(TOP_K, classes)), values.get(_EXPLAIN, False)
-    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= classes:
-        raise _bad(f"{_TOP}={_told(top)}: a whole number from 1 to {classes}, the number of classes, expected")
+    most = sys.maxsize if classes is None else classes
+    top, explain = values.get(_TOP, min(TOP_K, most)), values.get(_EXPLAIN, False)
+    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= most:
+        raise _bad(f"{_TOP}={_told(top)}: a whole number from 1 to {classes or 'the number of classes'} expected")
     if not isinstance(explain, bool):
         raise _bad(f"{_EXPLAIN}={_told(explain)}: true or false expected")
     return Options(top, explain)
