@@ -111,7 +111,7 @@ class Batching:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        _fail(self._queue, ModelDiedError("the server is ending"))
+        _fail(self._queue, _ending())
 
     def _notify(self) -> None:
         self._changed.set()  # wakes all who wait at this moment
@@ -170,6 +170,9 @@ class Batching:
                     one.answer.set_result(answer)
         except (ModelDiedError, EngineError) as error:
             _fail(batch, error)
+        except asyncio.CancelledError:
+            _fail(batch, _ending())
+            raise
         finally:
             for one in batch:
                 one.slot.drop()
@@ -191,3 +194,7 @@ def _fail(waiting: Iterable[_Waiting], error: Exception) -> None:
     for one in waiting:
         if not one.answer.done():
             one.answer.set_exception(type(error)(*error.args))
+
+
+def _ending() -> ModelDiedError:
+    return ModelDiedError("the server is ending")

@@ -25,7 +25,7 @@ class Launch:
         socket: descriptor of its end of the socket pair.
         memory: descriptor of the shared memory.
         slots, crop: how many photos are in it, and how large each is.
-        loader: MODULE:FUNCTION that returns a ``serving.worker.Worker`` for directory and engine.
+        loader: MODULE:FUNCTION that returns a ``serving.loading.Loaded`` for directory and engine.
     """
 
     directory: str

@@ -16,13 +16,14 @@ from contract.serving import DEFAULT_SERVING, Serving
 from serving.answers import answers, output
 from serving.batching import Batching
 from serving.cores import available_cores, devices
+from serving.loading import Photo
 from serving.messages import Array
 from serving.model_process import EngineError, ModelDiedError, ModelProcess, Recipe
 from serving.requests import Request, media_type_of, photos_in
 from serving.scaling import scaled
 from serving.slots import Slot, Slots
 from serving.telemetry import Stage, Telemetry
-from serving.worker import DEFAULT_LOADER, Photo
+from serving.worker import DEFAULT_LOADER
 from vision.classifier import load_card
 
 # A batch is stuck after this share of a request's time: what is left is for those that wait behind it.

@@ -1,5 +1,6 @@
 """An engine that does what a photo tells it to, for tests of all that is around the network: a grey value, an order."""
 
+import dataclasses
 import os
 import signal
 import time
@@ -7,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from serving.loading import Loaded, LoadError, Photo, Photos
 from serving.messages import Array
-from serving.worker import Loaded, LoadError, Photo, Photos
 
 CLASSES = 6
 DIES, HANGS, FAILS = 253, 252, 251
@@ -57,3 +58,15 @@ def load(directory: Path, engine: str) -> Loaded:
         return np.stack([heat * (number + 1) for number in classes])
 
     return Loaded(ObedientEngine(directory), BATCH, {"pick": engine}, explain)
+
+
+def leave(directory: Path, engine: str) -> Loaded:
+    os._exit(3)
+
+
+def nonsense(directory: Path, engine: str) -> Loaded:
+    class Nonsense(ObedientEngine):
+        def logits(self, photos: Photos) -> Array:
+            return np.full((len(photos), CLASSES), np.nan, np.float32)
+
+    return dataclasses.replace(load(directory, engine), engine=Nonsense(directory))
