@@ -7,27 +7,21 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
 
 from contract.inference import MAX_PHOTO_PIXELS
+from vision.upright import Values, upright_values
 
 # Backbones see 224 pixels of 256; twice that leaves room for random crops, and is a tenth of a phone's photo. Prepared
 # photos have at most this on the short side, and what is predicted is decoded at less than twice of it where it can be.
 SHORT_SIDE: Final = 512
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _EXIF_ORIENTATION: Final = 0x0112
-_UPRIGHT: Final = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_SIDEWAYS: Final = frozenset(_UPRIGHT[number] for number in (5, 6, 7, 8))
+_FIRST_SIDEWAYS: Final = 5  # orientations 5 to 8 swap width and height
+# What is larger, and is no JPEG that is reduced while it is decoded, is averaged over blocks of 2 x 2 pixels or more
+# before it is turned and scaled. It keeps sides of 4,000 pixels: far more than a network sees.
+_MOST_KEPT: Final = 16_000_000
 _JPEG_START: Final = b"\xff\xd8"
 _JPEG_SCAN: Final = b"\xff\xda"
 # Each scan of a progressive JPEG goes over all pixels, and 100 bytes make one: 4.4 MB of them would keep a thread busy
@@ -81,6 +75,15 @@ class Photo:
     size: tuple[int, int]
 
 
+@dataclass(frozen=True)
+class Decoded:
+    """What ``Photo`` is, with the pixels as an array (height, width, 3) uint8."""
+
+    values: Values
+    converted_from: str | None
+    size: tuple[int, int]
+
+
 def read_photo(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS, short_side: int | None = None) -> Photo:
     """Return the photo in ``data`` as an upright (EXIF) RGB image; a large JPEG reduced, not below ``short_side``.
 
@@ -96,6 +99,16 @@ def load_photo(image: Image.Image, short_side: int | None = None) -> Photo:
     Raises:
         PhotoError: damaged or truncated.
     """
+    decoded = load_values(image, short_side)
+    return Photo(Image.fromarray(decoded.values), decoded.converted_from, decoded.size)
+
+
+def load_values(image: Image.Image, short_side: int | None = None) -> Decoded:
+    """Decode what ``open_photo`` returned, as ``load_photo`` does, to an array.
+
+    Raises:
+        PhotoError: damaged or truncated.
+    """
     width, height = image.size
     if short_side is not None and reduction(image, short_side) > 1:
         image.draft(None, (short_side, short_side))
@@ -103,10 +116,16 @@ def load_photo(image: Image.Image, short_side: int | None = None) -> Photo:
         image.load()
     except _DAMAGED as error:
         raise PhotoError(f"the {image.format} photo is damaged or truncated: {error}") from error
-    described = _unusual(image)
-    turn = _UPRIGHT.get(orientation(image))
-    upright = _to_rgb(image) if turn is None else _to_rgb(image).transpose(turn)
-    return Photo(upright, described, (height, width) if turn in _SIDEWAYS else (width, height))
+    described, turn = _unusual(image), orientation(image)
+    values = upright_values(image, turn, 1 if short_side is None else _blocks(image.size, short_side))
+    return Decoded(values, described, (height, width) if turn >= _FIRST_SIDEWAYS else (width, height))
+
+
+def _blocks(size: tuple[int, int], short_side: int) -> int:
+    """Return how long the sides of the blocks are that become one pixel each; 1 for all but enormous photos."""
+    pixels = size[0] * size[1]
+    fits = max(1, min(size) // short_side)
+    return next((factor for factor in range(1, 9) if pixels <= _MOST_KEPT * factor**2 or factor == fits), 1)
 
 
 def reduction(image: Image.Image, short_side: int) -> int:
@@ -136,7 +155,7 @@ def orientation(image: Image.Image) -> int:
         found = image.getexif().get(_EXIF_ORIENTATION, 1)
     except _DAMAGED:  # unreadable EXIF says nothing about the pixels
         return 1
-    return found if found in _UPRIGHT else 1
+    return found if found in range(1, 9) else 1
 
 
 def open_photo(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS) -> Image.Image:
@@ -178,14 +197,3 @@ def _unusual(image: Image.Image) -> str | None:
         return "an image with transparency" if "transparency" in image.info else None
     names = {"CMYK": "CMYK", "P": "a colour palette", "1": "black and white", "I;16": "16-bit grey", "I": "32-bit grey"}
     return names.get(image.mode, "an image with transparency" if "A" in image.mode else image.mode)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits per pixel: convert() would clip everything above 255 to white
-        values = np.asarray(image).astype(np.int64)
-        return Image.fromarray((values >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
-        opaque = image.convert("RGBA")
-        ground = Image.new("RGBA", opaque.size, "white")
-        return Image.alpha_composite(ground, opaque).convert("RGB")
-    return image.convert("RGB")
