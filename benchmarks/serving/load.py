@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import random
+import resource
 import subprocess
 import sys
 import time
@@ -196,6 +197,10 @@ def main() -> None:
     photos = [path.read_bytes() for path in sorted(options.photos.rglob("*.jpg"))]
     random.Random(0).shuffle(photos)
     client = Client(options.port, requests_for(photos, options.path), options.patience)
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE, (hard, hard)
+    )  # a thousand connections are more than the usual 1,024 files
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(load(client, options)).save(options.out)
 
