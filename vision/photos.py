@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from PIL import Image, UnidentifiedImageError
@@ -17,6 +18,10 @@ from vision.upright import Values, upright_values
 # photos have at most this on the short side, and what is predicted is decoded at less than twice of it where it can be.
 SHORT_SIDE: Final = 512
 FORMATS: Final = ("JPEG", "PNG", "WEBP")
+# Pillow's name for it once there is pillow-heif; told by its first box.
+_HEIC: Final = "HEIF"
+_BOXES: Final = b"ftyp"
+_HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 _EXIF_ORIENTATION: Final = 0x0112
 _FIRST_SIDEWAYS: Final = 5  # orientations 5 to 8 swap width and height
 # What is larger, and is no JPEG that is reduced while it is decoded, is averaged over blocks of 2 x 2 pixels or more
@@ -40,7 +45,17 @@ _OTHER_FORMATS: Final = (
     (4, b"ftypavif", "AVIF"),
 )
 # What Pillow's decoders raise on damaged files, found by feeding them damaged files.
-_DAMAGED: Final = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, IndexError, TypeError)
+_DAMAGED: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    IndexError,
+    TypeError,
+    RuntimeError,
+)
 
 
 def heic_installed() -> bool:
@@ -48,12 +63,20 @@ def heic_installed() -> bool:
     return importlib.util.find_spec("pillow_heif") is not None
 
 
+@cache
+def _register_heic() -> None:
+    """Teach Pillow HEIC, with nothing but the photo itself; photos are decoded by many threads already."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+
 class PhotoError(Exception):
     """Bytes that are no usable photo; the message says why, fit for a client's eyes."""
 
 
 class UnsupportedFormatError(PhotoError):
-    """An image, but neither JPEG nor PNG nor WebP."""
+    """An image, but of no format that can be decoded here."""
 
 
 class TooManyPixelsError(PhotoError):
@@ -116,6 +139,8 @@ def load_values(image: Image.Image, short_side: int | None = None) -> Decoded:
         image.load()
     except _DAMAGED as error:
         raise PhotoError(f"the {image.format} photo is damaged or truncated: {error}") from error
+    if image.format == _HEIC and image.size != (width, height):  # its boxes said otherwise, and were believed
+        raise PhotoError(f"the HEIC photo is {image.width} x {image.height} pixels, not {width} x {height} as it says")
     described, turn = _unusual(image), orientation(image)
     values = upright_values(image, turn, 1 if short_side is None else _blocks(image.size, short_side))
     return Decoded(values, described, (height, width) if turn >= _FIRST_SIDEWAYS else (width, height))
@@ -169,8 +194,11 @@ def open_photo(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS) -> Image.Image:
     scans = data.count(_JPEG_SCAN) if data.startswith(_JPEG_START) else 0
     if scans > _MAX_JPEG_SCANS:
         raise PhotoError(f"the JPEG photo has {scans:,} scans; at most {_MAX_JPEG_SCANS} are allowed")
+    heic = data[4:8] == _BOXES and data[8:12] in _HEIC_BRANDS and heic_installed()
+    if heic:
+        _register_heic()
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(data), formats=(_HEIC,) if heic else FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise TooManyPixelsError(f"the photo has more than {max_pixels:,} pixels, which is the most allowed") from error
     except UnidentifiedImageError as error:
