@@ -49,7 +49,7 @@ class CheckPhotos:
             ValueError: it is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
                 return cls(file["photos"], file["labels"], file["logits"])
         except (zipfile.BadZipFile, EOFError, KeyError, OSError) as error:
             if isinstance(error, FileNotFoundError):

@@ -13,7 +13,7 @@ Logits = NDArray[np.float32]  # (N, classes)
 
 
 class EngineUnavailableError(Exception):
-    """This engine cannot run here; the message says what is missing."""
+    """This engine cannot run here, or must not; the message says why."""
 
 
 class Engine(Protocol):
@@ -34,11 +34,15 @@ class EngineBuilder(Protocol):
     def kind(self) -> str:
         """One of ``contract.serving.ENGINES``, except auto."""
 
-    def build(self, model: LoadedModel, directory: Path, cache: Path) -> Engine:
+    @property
+    def name(self) -> str:
+        """The name of the engine that it makes; no other builder's makes one of this name."""
+
+    def build(self, model: LoadedModel, directory: Path, cache: Path | None) -> Engine:
         """Return the engine for ``model``, read from the artifact in ``directory``.
 
         ``cache`` is a folder for this artifact on this machine and with these versions, in which a builder keeps what
-        takes long to make; it may be empty, damaged or not writable.
+        takes long to make; it may be empty or damaged; None: there is none.
 
         Raises:
             EngineUnavailableError: hardware, a package or a file is missing.
