@@ -34,7 +34,7 @@ import torch
 
 from benchmarks.record import report
 from benchmarks.serving import load
-from benchmarks.serving.artifact import DOGS, ROOT, make_artifact, photos_in
+from benchmarks.serving.artifact import DOGS, ROOT, add_int8, make_artifact, photos_in
 from benchmarks.serving.exchanges import Load
 from benchmarks.serving.peers import install_peers
 from benchmarks.serving.servers import (
@@ -147,7 +147,7 @@ def main() -> None:
         kinds |= {"ours": ours(scratch / "plain", engine), "same_engine": same_engine(peers, model, engine)}
         notes = [f"engine: {picked['engine']}, batch {picked['batch']}; {json.dumps(picked['facts'], default=str)}"]
         if "int8" in options.only:
-            make_artifact(scratch / "int8", options.photos, int8=True)
+            notes.append(f"int8: {json.dumps(add_int8(model, scratch / 'int8', options.photos))}")
             kinds["int8"] = ours(scratch / "int8", "openvino-int8")
         bench = Bench(scratch, photos, options.seconds, kinds, model, engine)
         rounds, left_out = measure_rounds(bench, options.only, options.rounds)

@@ -5,8 +5,9 @@ with trained models. So that an engine is not refused here for what a random net
 batch norms know real photos' statistics, and the head's bias decides.
 """
 
+import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from contract.classes import Classes
 from contract.names import ArtifactFile
+from serving.engines.cache import FOLDER as ENGINES_FOLDER
 from training.photo_list import class_folders, list_files
 from training.photo_set import PhotoReader
 from training.quantisation import leave_quantised
@@ -44,16 +46,15 @@ def photos_in(folder: Path) -> list[Path]:
     return found
 
 
-def make_artifact(directory: Path, photos: Path, int8: bool = False) -> Path:
-    """Write an artifact with check photos and serving code into ``directory``/model, and return that.
+def make_artifact(base: Path, photos: Path) -> Path:
+    """Write an artifact with check photos and serving code into ``base``/model, and return that.
 
     Args:
-        directory: becomes SAGEMAKER_BASE_DIR.
+        base: becomes SAGEMAKER_BASE_DIR.
         photos: a folder with valid/ and train/.
-        int8: whether the network quantised with training photos is in it, too, where the training would keep it.
     """
     torch.manual_seed(0)
-    model_dir = directory / "model"
+    model_dir = base / "model"
     backbone = build_backbone("resnet50")
     spec = backbone.preprocessing
     classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, CLASSES))
@@ -64,13 +65,24 @@ def make_artifact(directory: Path, photos: Path, int8: bool = False) -> Path:
     save_artifact(model_dir, classifier.eval(), classes, {"test_accuracy": 0.0})
     valid = scaled(photos_in(photos / "valid")[:CHECK_PHOTOS], spec)
     logits = eager_logits(classifier, spec.normalise(valid)).numpy()
-    check = CheckPhotos(valid.numpy(), np.zeros(len(valid), np.int64), logits)
-    check.save(model_dir / ArtifactFile.CHECK)
+    CheckPhotos(valid.numpy(), np.zeros(len(valid), np.int64), logits).save(model_dir / ArtifactFile.CHECK)
     copy_serving_code(ROOT, model_dir)
-    if int8:
-        train = list_files(photos / "train", class_folders(photos / "train"))
-        leave_quantised(load_artifact(model_dir), train, PhotoReader(photos), check, model_dir)
     return model_dir
+
+
+def add_int8(plain: Path, base: Path, photos: Path) -> dict[str, Any]:
+    """Copy an artifact to ``base``/model, quantise its network there, and return what the training would say of that.
+
+    Args:
+        plain: of ``make_artifact``.
+        base: becomes SAGEMAKER_BASE_DIR.
+        photos: a folder with train/.
+    """
+    model_dir = base / "model"
+    shutil.copytree(plain, model_dir, ignore=shutil.ignore_patterns(ENGINES_FOLDER))
+    train = list_files(photos / "train", class_folders(photos / "train"))
+    check = CheckPhotos.load(model_dir / ArtifactFile.CHECK)
+    return leave_quantised(load_artifact(model_dir), train, PhotoReader(photos), check, model_dir)
 
 
 def scaled(paths: list[Path], spec: Preprocessing) -> Tensor:
