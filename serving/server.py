@@ -1,6 +1,7 @@
 """The model server: ``python -m serving.server``. Puts limits, service and application together, from start to end."""
 
 import asyncio
+import io
 import os
 import resource
 import signal
@@ -11,6 +12,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 import uvicorn
+from PIL import Image
 
 from serving.app import Front, build_app
 from serving.ending import Ending
@@ -18,6 +20,7 @@ from serving.limits import LimitError, Limits
 from serving.logs import configure_logging, logger
 from serving.model_process import ModelLoadError
 from serving.protocol import Protocol
+from serving.scaling import scaled
 from serving.service import ModelService
 from serving.telemetry import Telemetry
 from vision.classifier import ArtifactError
@@ -84,7 +87,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 async def serve(service: ModelService, server: Server, listener: socket.socket, telemetry: Telemetry) -> None:
     """Serve until a signal ends it, loading the model meanwhile; a failed loading ends it and is raised."""
-    starting = asyncio.create_task(service.start())
+    starting = asyncio.create_task(_start(service))
     reporting = asyncio.create_task(telemetry.report())
 
     def on_started(task: asyncio.Task[None]) -> None:
@@ -106,6 +109,19 @@ async def serve(service: ModelService, server: Server, listener: socket.socket, 
         await service.stop()
     if not starting.cancelled():
         starting.result()
+
+
+async def _start(service: ModelService) -> None:
+    """Load what decoding needs, for which the first photos would wait otherwise, and then the model."""
+    await asyncio.to_thread(scaled, _photo_of_nothing(), service.card.preprocessing)
+    await service.start()
+
+
+def _photo_of_nothing() -> bytes:
+    """Return a JPEG as a phone would send it."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def raise_open_files() -> int:

@@ -173,7 +173,7 @@ def test_a_client_that_hangs_up_in_the_middle_of_its_body_frees_its_place() -> N
         other.post(b"other")
         assert (await other.answer()).status == 503
         client.hang_up()
-        answers = []
+        answers: list[int] = []
         while not answers or answers[-1] == 503:
             other.post(b"other")
             answers.append((await other.answer()).status)
