@@ -120,12 +120,12 @@ def split(**members: Any) -> dict[str, Any]:
     return {"TransformInput": given, "TransformOutput": output, **members}
 
 
-def ended(cloud: Cloud, name: str = "job") -> dict[str, Any]:
+def ended(cloud: Cloud, name: str = "job", seconds: float = 20) -> dict[str, Any]:
     def look() -> dict[str, Any] | None:
         found: dict[str, Any] = cloud.sagemaker.describe_transform_job(TransformJobName=name)
         return found if found["TransformJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    return wait_for(look)
+    return wait_for(look, seconds)
 
 
 def transform(cloud: Cloud, **members: Any) -> dict[str, Any]:
