@@ -50,6 +50,7 @@ def load(directory: Path, engine: str) -> Loaded:
 
     from serving.engines.base import EngineUnavailableError
     from serving.engines.choice import choose
+    from serving.explain import heat_maps
     from vision.classifier import ArtifactError, load_artifact
 
     if "OMP_NUM_THREADS" not in os.environ:
@@ -59,8 +60,8 @@ def load(directory: Path, engine: str) -> Loaded:
         chosen = choose(directory, model, engine)
     except (ArtifactError, EngineUnavailableError) as error:
         raise LoadError(str(error)) from error
-    return Loaded(chosen.engine, chosen.batch, chosen.facts, _explain)
 
+    def explain(photo: Photo, classes: list[int]) -> Array:
+        return heat_maps(model, np.stack([photo] * len(classes)), classes)
 
-def _explain(photo: Photo, classes: list[int]) -> Array:
-    raise NotImplementedError
+    return Loaded(chosen.engine, chosen.batch, chosen.facts, explain)

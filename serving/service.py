@@ -5,17 +5,18 @@ import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import torch
 
-from contract.inference import JSON_TYPE, Answer, ErrorCode, InferenceError, Options
+from contract.inference import JSON_TYPE, Answer, ErrorCode, Explanation, InferenceError, Options
 from contract.serving import DEFAULT_SERVING, Serving
 from serving.answers import answers, output
 from serving.batching import Batching
 from serving.cores import available_cores, devices
+from serving.explain import overlay
 from serving.loading import Photo
 from serving.messages import Array
 from serving.model_process import EngineError, ModelDiedError, ModelProcess, Recipe
@@ -198,10 +199,11 @@ class ModelService:
         self._telemetry.observe(Stage.DECODE, time.perf_counter() - started)
 
     async def _explained(self, answer: Answer, slot: Slot, logits: Array) -> Answer:
-        """Add a picture of what spoke for the most probable label."""
-        best = int(np.argmax(logits))
-        (heat,) = await self.batching.explain(slot, [best])  # (h, w)
-        raise NotImplementedError(heat)
+        """Add a picture of where in the photo the network saw the most probable label."""
+        (heat,) = await self.batching.explain(slot, [int(logits.argmax())])  # (crop, crop)
+        loop = asyncio.get_running_loop()
+        picture = await loop.run_in_executor(self._threads, overlay, slot.photo.copy(), heat)
+        return replace(answer, explanation=Explanation(answer.predictions[0].label, picture))
 
 
 def _unavailable(message: str, retry_after: int) -> InferenceError:

@@ -20,7 +20,9 @@ from contract.inference import ErrorCode, InferenceError
 from contract.names import ArtifactFile
 from contract.serving import Serving
 from serving.engines.base import Logits
+from serving.inference import Model, input_fn, output_fn, predict_fn
 from serving.model_process import ModelLoadError
+from serving.scaling import scaled
 from serving.service import ModelService
 from tests.serving.obedient import BATCHES, DIES, FAILS, HANGS, HOLD, UNLOADABLE
 from vision.classifier import ModelCard
@@ -37,9 +39,16 @@ def obedient(artifact: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(artifact, tmp_path / "obedient", ignore=weights))
 
 
+@pytest.fixture
+def whole_answers() -> None:
+    """Ask for answers as they are."""
+
+
 @pytest.fixture(autouse=True)
-def answers_tell_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+def answers_tell_the_photo(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let an answer say the grey value of its photo, and so whose it is."""
+    if "whole_answers" in request.fixturenames:
+        return
 
     class GreyAnswer:
         def __init__(self, value: float) -> None:
@@ -237,13 +246,12 @@ def test_who_gives_up_frees_place_and_slot_and_nobody_gets_that_answer(obedient:
 def test_a_slot_is_kept_until_the_thread_that_decodes_into_it_has_ended(
     obedient: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = service_module.scaled
 
     def slow(data: bytes, preprocessing: Preprocessing) -> Any:
         (obedient / "decoding").touch()
         while (obedient / HOLD).exists():
             time.sleep(0.001)
-        return whole(data, preprocessing)
+        return scaled(data, preprocessing)
 
     monkeypatch.setattr(service_module, "scaled", slow)
 
@@ -288,7 +296,7 @@ def test_stopping_answers_what_has_been_taken_in(obedient: Path) -> None:
         await asyncio.sleep(0.05)
         assert not stopping.done()
         (obedient / HOLD).unlink()
-        assert await asyncio.gather(working, waiting) == [1, 2]
+        assert [await working, await waiting] == [1, 2]
         await stopping
         assert not service.ready
         with pytest.raises(InferenceError, match="loading"):
@@ -332,3 +340,33 @@ def test_every_device_has_its_process(obedient: Path, monkeypatch: pytest.Monkey
         assert sorted(isinstance(one, InferenceError) for one in said) == [False, True]
 
     run(obedient, use)
+
+
+@pytest.mark.usefixtures("whole_answers")
+def test_the_real_network_answers_and_explains(artifact: Path, jpeg: bytes, model: Model) -> None:
+    async def session() -> None:
+        service = ModelService(artifact, SERVING)
+        await service.start()
+        options = [("top", "2"), ("explain", "true")]
+        said = json.loads(await service.answer(jpeg, "image/jpeg", options))
+        expected = json.loads(output_fn(predict_fn(input_fn(jpeg, "image/jpeg"), model)))
+        assert len(said["predictions"]) == 2
+        for found, right in zip(said["predictions"], expected["predictions"], strict=False):
+            assert found["label"] == right["label"]
+            assert found["probability"] == pytest.approx(right["probability"], abs=1e-4)
+        assert said["explanation"]["label"] == said["predictions"][0]["label"]
+        with Image.open(io.BytesIO(base64.b64decode(said["explanation"]["data"]))) as picture:
+            assert picture.size == (224, 224)
+        await service.stop()
+
+    asyncio.run(asyncio.wait_for(session(), 120))
+
+
+def test_the_reason_why_the_real_network_cannot_be_loaded_is_said(obedient: Path) -> None:
+    async def session() -> None:
+        service = ModelService(obedient, SERVING)
+        with pytest.raises(ModelLoadError, match=r"is no model: .*weights\.pt is missing"):
+            await service.start()
+        await service.stop()
+
+    asyncio.run(asyncio.wait_for(session(), 120))
