@@ -37,7 +37,7 @@ def run(made: Recipe, use: Callable[[ModelProcess, Slots], Awaitable[None]]) -> 
             await process.stop()
             slots.close()
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
 
 
 async def photo(slots: Slots, value: int) -> Slot:

@@ -29,7 +29,7 @@ from vision.classifier import ModelCard
 from vision.preprocessing import Preprocessing
 
 LOADER = "tests.serving.obedient:load"
-SERVING = Serving(engine="eager", timeout_seconds=120)
+SERVING = Serving(engine="eager", timeout_seconds=300)
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def run(directory: Path, use: Callable[[ModelService], Awaitable[None]], serving
             (directory / HOLD).unlink(missing_ok=True)
             await service.stop()
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
 
 
 def photo(value: int) -> bytes:
@@ -302,7 +302,7 @@ def test_stopping_answers_what_has_been_taken_in(obedient: Path) -> None:
         with pytest.raises(InferenceError, match="loading"):
             await ask(service, 3)
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
 
 
 def test_before_it_is_ready_photos_are_refused_and_a_model_that_cannot_be_loaded_is_said(obedient: Path) -> None:
@@ -319,7 +319,7 @@ def test_before_it_is_ready_photos_are_refused_and_a_model_that_cannot_be_loaded
         assert not service.ready
         await service.stop()
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
 
 
 def test_every_device_has_its_process(obedient: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -359,7 +359,7 @@ def test_the_real_network_answers_and_explains(artifact: Path, jpeg: bytes, mode
             assert picture.size == (224, 224)
         await service.stop()
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
 
 
 def test_the_reason_why_the_real_network_cannot_be_loaded_is_said(obedient: Path) -> None:
@@ -369,4 +369,4 @@ def test_the_reason_why_the_real_network_cannot_be_loaded_is_said(obedient: Path
             await service.start()
         await service.stop()
 
-    asyncio.run(asyncio.wait_for(session(), 120))
+    asyncio.run(asyncio.wait_for(session(), 300))
