@@ -32,6 +32,8 @@ _JPEG_SCAN: Final = b"\xff\xda"
 # Each scan of a progressive JPEG goes over all pixels, and 100 bytes make one: 4.4 MB of them would keep a thread busy
 # for 40 minutes. Encoders write about 10.
 _MAX_JPEG_SCANS: Final = 64
+# Ordinary encoders' scans of the largest photo, and some: what all scans together may go over.
+_MOST_SCANNED: Final = 16 * MAX_PHOTO_PIXELS
 # What people send by mistake, told by its first bytes: (offset, bytes, name).
 _OTHER_FORMATS: Final = (
     (0, b"GIF8", "GIF"),
@@ -210,6 +212,8 @@ def open_photo(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS) -> Image.Image:
         raise TooManyPixelsError(
             f"the photo has {width:,} x {height:,} = {width * height:,} pixels; at most {max_pixels:,} are allowed"
         )
+    if scans * width * height > _MOST_SCANNED:
+        raise PhotoError(f"the JPEG photo has {scans} scans of {width:,} x {height:,} pixels: too many for its size")
     return image
 
 
