@@ -1,5 +1,6 @@
 """A small artifact, and engines that do what a test says."""
 
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,15 +60,17 @@ class FakeEngine:
 
 @dataclass
 class FakeBuilder:
-    """Builds a FakeEngine, and counts how often."""
+    """Builds a FakeEngine, counts how often, and knows whether those made are still there."""
 
     name: str
     answer: Callable[[Photos], Logits]
     kind: str = "fake"
     built: int = 0
-    made: list[Engine] = field(default_factory=list)
+    made: list[weakref.ref[FakeEngine]] = field(default_factory=list)
 
     def build(self, model: LoadedModel, directory: Path, cache: Path | None) -> Engine:
         del model, directory, cache
         self.built += 1
-        return FakeEngine(self.name, self.answer)
+        engine = FakeEngine(self.name, self.answer)
+        self.made.append(weakref.ref(engine))
+        return engine

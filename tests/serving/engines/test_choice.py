@@ -1,6 +1,5 @@
 import json
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,9 @@ import pytest
 
 from contract.names import ArtifactFile
 from serving.engines import choice
-from serving.engines.base import EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
 from serving.engines.choice import builders_for, choose
+from serving.engines.measurement import Rates
 from tests.serving.engines.conftest import CROP, FakeBuilder, eager_logits
 from vision.check_photos import CheckPhotos
 from vision.classifier import LoadedModel, save_artifact
@@ -30,8 +30,13 @@ def artifact(model: LoadedModel, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def short_measurements(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("serving.engines.measurement._SECONDS", 0.05)
+def told_speeds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let an engine be slow by its name: no clock has a say in these tests."""
+
+    def measure(engines: Mapping[str, Engine], _photos: Photos, _sizes: tuple[int, ...]) -> dict[str, Rates]:
+        return {name: {1: 1.0 if name.startswith("slow") else 10.0, 2: 10.0} for name in engines}
+
+    monkeypatch.setattr(choice, "measure", measure)
 
 
 @pytest.fixture
@@ -48,14 +53,6 @@ def offer(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(choice, "builders_for", lambda _wanted: list(builders))
 
     return offered
-
-
-def slowly(answer: Answer) -> Answer:
-    def answered(photos: Photos) -> Logits:
-        time.sleep(0.01 * len(photos))
-        return answer(photos)
-
-    return answered
 
 
 def changing(answer: Answer, photos_changed: int) -> Answer:
@@ -84,10 +81,13 @@ def candidate(facts: dict[str, object], name: str) -> dict[str, object]:
 def test_the_faster_of_two_that_agree_is_picked_and_the_other_one_freed(
     model: LoadedModel, artifact: Path, tmp_path: Path, right: Answer, offer: Callable[..., None]
 ) -> None:
-    offer(FakeBuilder("slow", slowly(right)), FakeBuilder("fast", right))
+    slow, fast = FakeBuilder("slow", right), FakeBuilder("fast", right)
+    offer(slow, fast)
     chosen = choose(artifact, model, cache=tmp_path)
     assert chosen.engine.name == "fast"
+    assert [made() for made in (*slow.made, *fast.made)] == [None, chosen.engine]
     assert chosen.facts["engine"] == "fast"
+    assert chosen.batch == 1
     assert candidate(chosen.facts, "fast")["top1_changed"] == 0
     assert chosen.facts["check_photos"] == CHECKED
     assert json.loads(json.dumps(chosen.facts)) == chosen.facts
@@ -106,19 +106,18 @@ def test_what_answers_wrongly_is_refused_with_the_reason_however_fast(
     model: LoadedModel, artifact: Path, tmp_path: Path, right: Answer, offer: Callable[..., None], wrong: Answer,
     reason: str,
 ) -> None:  # fmt: skip
-    offer(FakeBuilder("wrong", wrong), FakeBuilder("right", slowly(right)))
+    offer(FakeBuilder("wrong", wrong), FakeBuilder("slow", right))
     chosen = choose(artifact, model, cache=tmp_path)
-    assert chosen.engine.name == "right"
+    assert chosen.engine.name == "slow"
     assert reason in str(candidate(chosen.facts, "wrong")["refused"])
 
 
-@pytest.mark.parametrize(("changed", "picked"), [(2, "tried"), (3, "safe")])
+@pytest.mark.parametrize(("changed", "picked"), [(2, "tried"), (3, "slow")])
 def test_one_photo_in_two_hundred_may_be_named_otherwise_and_no_more(
     model: LoadedModel, artifact: Path, tmp_path: Path, right: Answer, offer: Callable[..., None],
-    monkeypatch: pytest.MonkeyPatch, changed: int, picked: str,
+    changed: int, picked: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(choice, "_CPU_SIZES", (1, 2))  # so that only the comparison asks for eight photos at once
-    offer(FakeBuilder("tried", changing(right, changed)), FakeBuilder("safe", slowly(right)))
+    offer(FakeBuilder("tried", changing(right, changed)), FakeBuilder("slow", right))
     chosen = choose(artifact, model, cache=tmp_path)
     assert candidate(chosen.facts, "tried")["top1_changed"] == pytest.approx(changed / CHECKED)
     assert chosen.engine.name == picked
@@ -154,7 +153,7 @@ def test_damaged_photos_in_the_artifact_are_as_good_as_none(
 def test_a_second_start_builds_only_what_was_picked(
     model: LoadedModel, artifact: Path, tmp_path: Path, right: Answer, offer: Callable[..., None]
 ) -> None:
-    slow, fast = FakeBuilder("slow", slowly(right)), FakeBuilder("fast", right)
+    slow, fast = FakeBuilder("slow", right), FakeBuilder("fast", right)
     offer(slow, fast)
     first = choose(artifact, model, cache=tmp_path)
     second = choose(artifact, model, cache=tmp_path)
@@ -185,10 +184,10 @@ def test_an_engine_that_answers_otherwise_than_when_it_was_picked_is_chosen_anew
     offer(FakeBuilder("right", right))
     choose(artifact, model, cache=tmp_path)
     rotten = FakeBuilder("right", lambda photos: 5 - right(photos))
-    offer(rotten, FakeBuilder("other", slowly(right)))
+    offer(rotten, FakeBuilder("slow", right))
     chosen = choose(artifact, model, cache=tmp_path)
     assert chosen.facts["from_cache"] is False
-    assert chosen.engine.name == "other"
+    assert chosen.engine.name == "slow"
 
 
 def test_a_kept_engine_that_ends_the_process_is_not_tried_again(
