@@ -49,8 +49,6 @@ _PLAIN: Final = "all layers"
 _CAREFUL: Final = "all but the first fifth of the layers and the last one"
 _EARLY: Final = 5
 _LAYERS: Final = ("Convolution", "GroupConvolution", "MatMul")
-# nncf's OverflowFix.ENABLE.
-_HALF_RANGE: Final = "enable"
 
 _Photos = NDArray[np.uint8]
 
@@ -161,7 +159,7 @@ def _quantise(model: LoadedModel, photos: _Photos, way: str, stem: Path) -> Path
         PULSE.beat()
         return photo[None]  # (1, 3, crop, crop)
 
-    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=_HALF_RANGE)
+    advanced = nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE)
     options: dict[str, Any] = {"advanced_parameters": advanced}
     if way == _CAREFUL:
         layers = [node.get_friendly_name() for node in graph.get_ordered_ops() if node.get_type_name() in _LAYERS]

@@ -52,7 +52,8 @@ def disc_or_not() -> LoadedModel:
     spec = backbone.preprocessing
 
     def mean(photos: list[Photos]) -> torch.Tensor:
-        return backbone(spec.normalise(torch.from_numpy(np.concatenate(photos)))).mean(dim=0)  # (D,)
+        features: torch.Tensor = backbone(spec.normalise(torch.from_numpy(np.concatenate(photos))))  # (N, D)
+        return features.mean(dim=0)
 
     head = nn.Linear(backbone.feature_dim, 3)
     with torch.inference_mode():
@@ -77,7 +78,8 @@ def test_heat_is_float32_from_0_to_1_of_the_photos_size_also_where_every_place_s
     disc_or_not: LoadedModel,
 ) -> None:
     heat = heat_maps(disc_or_not, drawn(20, (100, 100)).repeat(2, axis=0), [1, 0])  # class 0 has no weights
-    assert (heat.shape, heat.dtype) == ((2, 224, 224), np.float32)
+    assert heat.shape == (2, 224, 224)
+    assert heat.dtype == np.dtype(np.float32)
     assert heat[0].min() >= 0
     assert heat[0].max() <= 1
     assert not heat[1].any()
