@@ -28,7 +28,7 @@ _LOAD_SECONDS: Final = 300.0
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 30.0
 # A killed process is gone in milliseconds; one that is kept by a hanging driver may never be.
-_END_SECONDS: Final = 5.0
+_END_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.01
 
 
