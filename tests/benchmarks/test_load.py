@@ -87,10 +87,10 @@ def test_so_many_clients_send_at_the_same_time() -> None:
         await met.wait()  # nobody is answered before eight have asked
         writer.write(OK)
 
-    server = Told(meet)
+    server = Told(*[meet] * 8, says(OK))
     seen = run(server, "--clients", "8", "--seconds", "0.1")
     assert server.connections == 8
-    assert len(seen.exchanges) % 8 == 0
+    assert len(seen.exchanges) >= 8
     assert not seen.failures
 
 
