@@ -31,7 +31,7 @@ from training.pulse import PULSE
 from vision.check_photos import CheckPhotos
 from vision.classifier import LoadedModel
 from vision.network import INPUT, OUTPUT, ServedNetwork
-from vision.openvino_import import load_nncf, load_openvino
+from vision.openvino_import import load_nncf, load_openvino, signal_stack_kept
 
 # What NNCF looks at unless told otherwise. A smaller set gives a quarter of its photos, which keeps small runs short
 # (a photo takes 0.1 s on two busy cores); ranges read off fewer than LEAST are chance.
@@ -98,7 +98,8 @@ def leave_quantised(
     say(f"quantising the network: {min(MOST, len(train) // _SHARE)} training photos")
     try:
         photos = _calibration_photos(model, train, reader)
-        best = _keep_best(model, photos, check, directory)
+        with signal_stack_kept():
+            best = _keep_best(model, photos, check, directory)
     except ImportError as error:
         return _refused(f"{error}: openvino and nncf are needed")
     except Exception as error:  # noqa: BLE001 (the model is trained and saved: whatever OpenVINO raises, it is not lost)

@@ -14,7 +14,7 @@ from contract.names import ArtifactFile
 from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import INPUT, ServedNetwork
-from vision.openvino_import import load_openvino
+from vision.openvino_import import load_openvino, signal_stack_kept
 from vision.precision import native_precision, precision_name
 
 _DEVICE: Final = "CPU"
@@ -36,8 +36,9 @@ class OpenVinoEngine:
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision}
         if cache is not None:
             settings["CACHE_DIR"] = str(cache)
-        one = core.compile_model(network, _DEVICE, settings | {"PERFORMANCE_HINT": "LATENCY"})
-        several = core.compile_model(network, _DEVICE, settings | {"PERFORMANCE_HINT": "THROUGHPUT"})
+        with signal_stack_kept():
+            one = core.compile_model(network, _DEVICE, settings | {"PERFORMANCE_HINT": "LATENCY"})
+            several = core.compile_model(network, _DEVICE, settings | {"PERFORMANCE_HINT": "THROUGHPUT"})
         self._one = one.create_infer_request()
         self._several = ov.AsyncInferQueue(several, several.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
         self._classes = int(one.output(0).shape[1])

@@ -27,3 +27,34 @@ def test_neither_reports_to_its_makers_nor_leaves_an_identity_in_the_users_home(
     assert found.stdout.splitlines() == ["openvino.tools.ovc.telemetry_stub", "MagicMock", "[]"]
     # Where reporting is on, importing OpenVINO is enough to make intel/openvino_ga_cid here.
     assert not (tmp_path / "intel").exists()
+
+
+SIGNALS = """
+import gc, os, signal, sys
+import numpy as np
+from vision.openvino_import import load_openvino, signal_stack_kept
+
+openvino = load_openvino()
+import openvino.opset13 as operations
+
+def compiled():
+    given = operations.parameter([1, 3], np.float32)
+    return openvino.Core().compile_model(openvino.Model([operations.relu(given)], [given], "relu"), "CPU")
+
+with signal_stack_kept():
+    first = compiled()
+    second = compiled()
+del first
+gc.collect()
+del second
+gc.collect()
+heard = []
+signal.signal(signal.SIGTERM, lambda number, frame: heard.append(number))
+os.kill(os.getpid(), signal.SIGTERM)
+print(heard == [signal.SIGTERM])
+"""
+
+
+def test_a_signal_is_handled_after_networks_have_gone_in_the_order_of_their_coming() -> None:
+    found = subprocess.run([sys.executable, "-c", SIGNALS], capture_output=True, text=True, check=True)
+    assert found.stdout == "True\n"
