@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from console import aws, environment, laptop, prediction, results, status, summary, teardown, tuning
+from console import aws, environment, laptop, results, status, summary, teardown, tuning
 from console.aws import Aws
 from console.cloud import Cloud
 from console.cost import show as cost_page
@@ -18,7 +18,10 @@ from console.doctor import examination
 from console.errors import ConsoleError
 from console.findings import PAGE, finding_lines, findings_in
 from console.laptop import Laptop
-from console.prediction import Api
+from console.prediction import request as prediction
+from console.prediction.api import Api
+from console.prediction.folder import predict_folder
+from console.prediction.model import given_model, served_model
 from console.project import Project
 from console.report import fetch_report
 from console.run import Run
@@ -68,6 +71,8 @@ app = typer.Typer(
     Then keep it served:                           **pedigree up**
 
     and ask it, from another terminal:             **pedigree predict photo.jpg**
+
+    A whole folder:                                **pedigree predict photos/ --out answers.csv**
 
     In the cloud, with your AWS credentials:       **pedigree --on aws run**
     """,
@@ -198,28 +203,36 @@ def deploy(context: typer.Context) -> None:
 @app.command()
 def predict(
     context: typer.Context,
-    photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP, up to 4.4 MB each.")],
+    photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP, up to 4.4 MB each; or one folder.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers, one line per photo.")] = False,
+    out: Annotated[Path | None, typer.Option(help="For a folder: answers.csv or answers.jsonl.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="For a folder: a model.tar.gz or what it holds; else the model in service.")
+    ] = None,
 ) -> None:
     """Ask the deployed model what is on photos, through the API that users call.
 
     On the laptop a local cloud must be running: pedigree up
+
+    A folder, with all folders in it, is classified here, at full speed and by no API; with --model, no cloud is needed
+    either. A photo that cannot be used is a row with its reason; exit code 1 where there are any.
+
+    Examples:
+    pedigree predict photo.jpg
+
+    pedigree predict photos/ --out answers.csv
     """
     console: Console = context.obj
-    _require_running(console)
-    api = Api.of(console.cloud, deployed(console.cloud))
-    failures = 0
-    for photo in photos:
-        try:
-            found = prediction.predict(api, photo)
-        except ConsoleError as error:
-            console.screen.error(error.message, error.hint)
-            failures += 1
-            continue
-        if as_json:
-            print(json.dumps({"photo": str(photo)} | found.body(), ensure_ascii=False))
-        else:
-            prediction.show_answer(console.screen, photo, found)
+    asked = prediction.asked(photos, as_json=as_json, out=out, model=model)
+    if isinstance(asked, prediction.Folder):
+        here = console.project.build / "models"
+        if model is None:
+            _require_running(console)
+        chosen = served_model(console.cloud, here) if model is None else given_model(model, here)
+        failures = predict_folder(console.project, console.screen, asked.photos, chosen, asked.out)
+    else:
+        _require_running(console)
+        failures = prediction.ask(Api.of(console.cloud, deployed(console.cloud)), console.screen, photos, as_json)
     if failures:
         raise typer.Exit(1)
 

@@ -8,7 +8,7 @@ from typing import Final
 from console.cloud import Cloud
 from console.errors import ConsoleError
 from console.laptop import Laptop
-from console.prediction import Api
+from console.prediction.api import Api
 from console.stacks import deployed
 from contract.names import API_PATH
 

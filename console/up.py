@@ -9,7 +9,7 @@ from console.deployment import Deployment
 from console.endpoint import await_endpoint
 from console.interrupts import Interrupted
 from console.laptop import Laptop
-from console.prediction import Api
+from console.prediction.api import Api
 from console.project import Project
 from console.screen import Screen
 from console.stacks import Deployed, deployed

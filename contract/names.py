@@ -71,6 +71,8 @@ class ArtifactFile(StrEnum):
     PREPROCESSING = "preprocessing.json"
     METRICS = "metrics.json"
     CODE = "code"  # the serving code: contract/, vision/, serving/
+    CHECK = "check.npz"  # validation photos and what the network said of them: what an engine is held against
+    INT8 = "int8.xml"  # the network quantised with training photos, as OpenVINO reads it; its weights in int8.bin
 
 
 class OutputFile(StrEnum):

@@ -12,6 +12,7 @@ SERVICE: Final = "sagemaker"
 _NAMED: Final = (
     ("HyperParameterTuningJobName", "hyper-parameter-tuning-job"),
     ("TrainingJobName", "training-job"),
+    ("TransformJobName", "transform-job"),  # before the model, on which AWS asks for no permission
     ("EndpointName", "endpoint"),
     ("EndpointConfigName", "endpoint-config"),
     ("ModelName", "model"),

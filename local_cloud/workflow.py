@@ -36,6 +36,7 @@ _JOBS: Final = {
         "HyperParameterTuningJobName",
         "HyperParameterTuningJobStatus",
     ),
+    "createTransformJob": Job("describeTransformJob", "stopTransformJob", "TransformJobName", "TransformJobStatus"),
 }
 # The integrations that AWS offers and this project's SageMaker can carry out.
 _PLAIN: Final = ("createModel", "createEndpointConfig", "createEndpoint", "updateEndpoint", *_JOBS)

@@ -24,10 +24,10 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line)
 
 
-def configure_logging() -> None:
-    """Send every logger's lines to standard error; uvicorn's own only from warnings on; Python's warnings too."""
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send every logger's lines from ``level`` on to standard error; uvicorn's only from warnings on; Python's too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -1,131 +1,94 @@
-"""The model server: ``python -m serving.server``. GET /ping and POST /invocations, as SageMaker asks of a container."""
+"""The model server: ``python -m serving.server``. Puts limits, service and application together, from start to end."""
 
 import asyncio
+import io
 import os
+import resource
 import signal
+import socket
 import sys
-from collections.abc import Mapping
-from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Final, NoReturn
 
-import torch
 import uvicorn
-from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from PIL import Image
 
-from contract.inference import MAX_PHOTO_BYTES, RESPONSE_TYPE, ErrorCode, InferenceError
-from serving.exchange import PING, ExchangeMiddleware, request_id_of
-from serving.inference import check_content_type, model_fn
+from serving.app import Front, build_app
+from serving.ending import Ending
+from serving.limits import LimitError, Limits
 from serving.logs import configure_logging, logger
-from serving.service import ModelService, available_cores
+from serving.model_process import ModelLoadError
+from serving.protocol import Protocol
+from serving.scaling import scaled
+from serving.service import ModelService
+from serving.telemetry import Telemetry
 from vision.classifier import ArtifactError
 
-# SageMaker kills a container 30 s after it asked it to end.
-_GRACE_SECONDS: Final = 25
+# SageMaker kills a container 30 s after it asked it to end. Until then: first requests that were on their way on open
+# connections are taken, then whoever is in has this long to be answered, and what does not end by itself is ended.
+_LINGER_SECONDS: Final = 0.5
+_ANSWER_SECONDS: Final = 18.0
+_GRACE_SECONDS: Final = 19
 # Longer than the proxies in front keep a connection, so that it is never closed under a request on its way.
 _KEEP_ALIVE_SECONDS: Final = 75
+# Connections that the kernel keeps until they are accepted; Linux cuts it to net.core.somaxconn, 4096.
+_BACKLOG: Final = 4096
 
 
-def build_app(service: ModelService) -> Starlette:
-    """Return the ASGI application in front of ``service``; every error is the contract's {"error": ...}."""
+class Server(uvicorn.Server):
+    """uvicorn's server, ended so that no request which has reached this machine is lost."""
 
-    async def ping(_request: Request) -> Response:
-        if not service.ready:
-            raise InferenceError(ErrorCode.UNAVAILABLE, "the model is still loading")
-        return JSONResponse({"status": "ready"})
+    def __init__(self, config: uvicorn.Config, ending: Ending, listener: socket.socket) -> None:
+        super().__init__(config)
+        self._ending = ending
+        self._listener = listener
 
-    async def invocations(request: Request) -> Response:
-        content_type = request.headers.get("content-type")
-        check_content_type(content_type)
-        body = await read_body(request)
-        return Response(
-            await service.answer(body, content_type, request.headers.get("accept")), media_type=RESPONSE_TYPE
-        )
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in whoever has connected, then nobody, and answer until everybody has gone or the time is over."""
+        self._ending.begin(_ANSWER_SECONDS)
+        waiting = accept_all(self._listener)
+        for server in self.servers:
+            server.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            await loop.connect_accepted_socket(self._protocol, connection)
+        # From now on every answer ends its connection. Who has sent a request before knowing is still heard.
+        await asyncio.sleep(_LINGER_SECONDS)
+        await super().shutdown(sockets)
 
-    return Starlette(
-        routes=[
-            Route(PING, ping, methods=["GET"]),
-            Route("/invocations", invocations, methods=["POST"]),
-        ],
-        middleware=[Middleware(ExchangeMiddleware)],
-        exception_handlers={
-            InferenceError: _on_inference_error,
-            HTTPException: _on_http_exception,
-            ClientDisconnect: _on_disconnect,
-            Exception: _on_bug,
-        },
-    )
+    def _protocol(self) -> Protocol:
+        return Protocol(self.config, self.server_state, {})
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the request's body, reading no further than the limit.
+def accept_all(listener: socket.socket) -> list[socket.socket]:
+    """Return the connections that the kernel has accepted and nobody has asked for."""
+    accepted = []
+    while True:
+        try:
+            accepted.append(listener.accept()[0])
+        except BlockingIOError:
+            return accepted
+        except OSError as error:  # out of descriptors, or a client that has gone already
+            logger.warning("a waiting connection was not accepted: %s", error)
+            return accepted
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
 
     Raises:
-        InferenceError: TOO_LARGE, from the declared length before a byte is read, else as soon as it is too much.
+        OSError: the port is taken.
     """
-    declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > MAX_PHOTO_BYTES:
-        raise _too_large(int(declared))
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_PHOTO_BYTES:
-            raise _too_large(len(body))
-    return bytes(body)
+    listener = socket.create_server((host, port), backlog=_BACKLOG)
+    listener.setblocking(False)
+    return listener
 
 
-def _too_large(size: int) -> InferenceError:
-    return InferenceError(
-        ErrorCode.TOO_LARGE, f"the photo has {size:,} bytes or more; at most {MAX_PHOTO_BYTES:,} are allowed"
-    )
-
-
-async def _on_inference_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, InferenceError)
-    return JSONResponse(error.body(request_id_of(request.scope)), error.status)
-
-
-async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Starlette's router refused: an unknown path or a wrong method."""
-    assert isinstance(error, HTTPException)
-    path = request.url.path[:200]
-    if error.status_code == 405:
-        refused = InferenceError(ErrorCode.METHOD_NOT_ALLOWED, f"{request.method[:20]} {path}: another method expected")
-    else:
-        refused = InferenceError(ErrorCode.NOT_FOUND, f"{path}: there are GET /ping and POST /invocations")
-    response = await _on_inference_error(request, refused)
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _on_disconnect(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=400)  # nobody reads it; the status is for the log line
-
-
-async def _on_bug(request: Request, _error: Exception) -> Response:
-    """Answer what nobody foresaw; Starlette raises it again behind the answer, so that it is logged with its cause."""
-    return await _on_inference_error(request, InferenceError(ErrorCode.INTERNAL, "the prediction failed: see the logs"))
-
-
-def listening_address(environment: Mapping[str, str]) -> tuple[str, int]:
-    """Return host and port: 0.0.0.0:8080 as SageMaker expects, or this machine's SAGEMAKER_BIND_TO_PORT."""
-    port = environment.get("SAGEMAKER_BIND_TO_PORT")
-    if not port:
-        return "0.0.0.0", 8080  # noqa: S104  SageMaker reaches the container from outside
-    if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise SystemExit(f"SAGEMAKER_BIND_TO_PORT={port!r}: a port number from 1 to 65535 expected")
-    return "127.0.0.1", int(port)
-
-
-async def serve(service: ModelService, config: uvicorn.Config) -> None:
+async def serve(service: ModelService, server: Server, listener: socket.socket, telemetry: Telemetry) -> None:
     """Serve until a signal ends it, loading the model meanwhile; a failed loading ends it and is raised."""
-    server = uvicorn.Server(config)
-    starting = asyncio.create_task(service.start())
+    starting = asyncio.create_task(_start(service))
+    reporting = asyncio.create_task(telemetry.report())
 
     def on_started(task: asyncio.Task[None]) -> None:
         if task.cancelled():
@@ -136,9 +99,37 @@ async def serve(service: ModelService, config: uvicorn.Config) -> None:
             server.should_exit = True
 
     starting.add_done_callback(on_started)
-    await server.serve()
-    if starting.done():
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        reporting.cancel()
+        if not starting.done():
+            starting.cancel()
+        await asyncio.gather(starting, reporting, return_exceptions=True)
+        await service.stop()
+    if not starting.cancelled():
         starting.result()
+
+
+async def _start(service: ModelService) -> None:
+    """Load what decoding needs, for which the first photos would wait otherwise, and then the model."""
+    await asyncio.to_thread(scaled, _photo_of_nothing(), service.card.preprocessing)
+    await service.start()
+
+
+def _photo_of_nothing() -> bytes:
+    """Return a JPEG as a phone would send it."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").resize((640, 480)).convert("RGB").save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def raise_open_files() -> int:
+    """Let this process have as many connections open as it may; return how many files that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
 
 
 def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
@@ -146,33 +137,44 @@ def _on_signal(_number: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(0)
 
 
-def main() -> None:
-    """Load the model in SM_MODEL_DIR and serve it; the exit code is 0 only where a signal ended it."""
-    configure_logging()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _on_signal)
-    host, port = listening_address(os.environ)
-    model_dir = os.environ.get("SM_MODEL_DIR", "/opt/ml/model")
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(available_cores())
-    service = ModelService(partial(model_fn, model_dir))
+def _run(limits: Limits, model_dir: Path) -> None:
+    front = Front(limits, Telemetry(limits.model_package))
+    service = ModelService(model_dir, limits.serving, front.telemetry)
     config = uvicorn.Config(
-        build_app(service),
-        host=host,
-        port=port,
-        http="h11",
+        build_app(service, front),
+        http=Protocol,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        backlog=_BACKLOG,
     )
-    logger.info("serving %s on %s:%d", model_dir, host, port)
     try:
-        asyncio.run(serve(service, config))
-    except ArtifactError as error:
+        listener = listen(limits.host, limits.port)
+    except OSError as error:
+        sys.exit(f"the server cannot listen on {limits.host}:{limits.port}: {error}")
+    with listener:
+        fields = {"open_files": raise_open_files(), "limits": repr(limits)}
+        logger.info("serving %s on %s:%d", model_dir, limits.host, limits.port, extra={"fields": fields})
+        asyncio.run(serve(service, Server(config, front.ending, listener), listener, front.telemetry))
+
+
+def main() -> None:
+    """Serve the model in SM_MODEL_DIR; the exit code is 0 only where a signal ended it."""
+    configure_logging()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _on_signal)
+    try:
+        limits = Limits.read(os.environ)
+        configure_logging(limits.log_level)
+        _run(limits, Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model")))
+    except LimitError as error:
+        sys.exit(f"the server cannot start: {error}")
+    except (ArtifactError, ModelLoadError) as error:
         sys.exit(f"the model cannot be served: {error}")
 
 

@@ -1,8 +1,8 @@
 """Measures a finished model on a split exactly as serving will use it: read from its artifact, photo by photo."""
 
 import dataclasses
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -22,13 +22,15 @@ from vision.pixels import Picture
 class Evaluation:
     """What the network said to one split: logits (N, classes), labels (N,), and how logits are read.
 
-    ``photos`` are the N that could be decoded, in the same order; empty where nobody asks which they were.
+    ``photos`` are the N that could be decoded, in the same order; empty where nobody asks which they were. ``scaled``
+    are those of them that were to be kept, (3, crop, crop) uint8 each, by their places among the N.
     """
 
     logits: Tensor
     labels: Tensor
     calibration: Calibration
     photos: tuple[LabelledPhoto, ...] = ()
+    scaled: Mapping[int, Tensor] = field(default_factory=dict)
 
     def read_with(self, calibration: Calibration) -> "Evaluation":
         """Return the same logits, read another way."""
@@ -70,17 +72,29 @@ class Evaluation:
         return rows
 
 
-def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoReader) -> Evaluation:
+def evaluate(
+    model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoReader, keep: Collection[int] = ()
+) -> Evaluation:
     """Return how good ``model`` is on ``photos``, through decode, the artifact's preprocessing and its classifier.
+
+    Args:
+        model: in float32, read from its artifact.
+        photos: of one split.
+        reader: decodes them.
+        keep: the numbers of the photos to hand over as the network saw them, but for what cannot be decoded.
 
     Raises:
         JobInputError: not one of the photos can be decoded.
     """
     decoded: list[int] = []
+    kept: dict[int, Tensor] = {}
 
     def transform(number: int, image: Picture) -> Tensor:
+        scaled = model.preprocessing.scale(image)  # (3, crop, crop) uint8
         decoded.append(number)  # by several threads, in any order
-        return model.preprocessing.apply(image).unsqueeze(0)
+        if number in keep:
+            kept[number] = scaled.clone()
+        return model.preprocessing.normalise(scaled).unsqueeze(0)
 
     device = model.classifier.head.weight.device
     logits, labels = [], []
@@ -90,8 +104,14 @@ def evaluate(model: LoadedModel, photos: Sequence[LabelledPhoto], reader: PhotoR
         labels.append(batch.labels)
     if not logits:
         raise JobInputError(f"not one of {len(photos)} photos can be decoded, the first is {photos[0].path}")
-    seen = tuple(photos[number] for number in sorted(decoded))
-    return Evaluation(torch.cat(logits), torch.cat(labels), model.calibration, seen)
+    seen = sorted(decoded)
+    return Evaluation(
+        torch.cat(logits),
+        torch.cat(labels),
+        model.calibration,
+        tuple(photos[number] for number in seen),
+        {place: kept[number] for place, number in enumerate(seen) if number in kept},
+    )
 
 
 def by_class(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> list[dict[str, Any]]:

@@ -150,7 +150,9 @@ class FineTuner:
             last = within == plan.accumulated - 1
             if within == 0:
                 tools.debugger.begin()
-                self._begin_step(((epoch - 1) * steps_per_epoch + number) / (self._settings.epochs * steps_per_epoch))
+                with profiler.phase(Phase.OPTIMIZER):
+                    done = (epoch - 1) * steps_per_epoch + number
+                    self._begin_step(done / (self._settings.epochs * steps_per_epoch))
             if last or len(batch.labels):
                 seen += self._accumulate(batch, last, tools)
             if last:
@@ -170,13 +172,14 @@ class FineTuner:
             with tools.profiler.phase(Phase.FORWARD):
                 logits = self._shared(batch.values)
                 loss, weight = self._weighed(logits, batch)
-            # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
-            scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
             with tools.profiler.phase(Phase.BACKWARD):
+                # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
+                scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
                 torch.autograd.backward(scaled)
         tools.debugger.batch(logits, batch.labels, loss)
         self._weight += weight
-        return _seen(logits.detach(), batch.labels)
+        with tools.profiler.phase(Phase.FORWARD):  # what the network said, scored
+            return _seen(logits.detach(), batch.labels)
 
     def _end_step(self, tools: Tools) -> None:
         weight, asked_to_stop = self._world.sum_of(self._weight, float(tools.stop.received), device=self._device)

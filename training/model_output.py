@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from contract.names import OutputFile, PreparedFile
+from contract.names import ArtifactFile, OutputFile, PreparedFile
 from training.calibration import BINS, calibrate
+from training.check_set import check_photos_of, spread_over_classes
 from training.evaluation import Evaluation, by_class, evaluate
 from training.files import write_text
 from training.history import Epoch, save_history
@@ -17,10 +18,12 @@ from training.learning_curve import judge
 from training.predictions import save_predictions
 from training.progress import say
 from training.provenance import surroundings
+from training.quantisation import leave_quantised
 from training.report.data import collect
 from training.report.page import write_report
 from training.serving_code import copy_serving_code
 from vision.calibration import UNCALIBRATED
+from vision.check_photos import CHECK_PHOTOS
 from vision.classifier import Classifier, load_artifact, save_artifact, save_calibration, save_metrics
 
 
@@ -40,12 +43,15 @@ def leave_model(
     classes, spec = inputs.photos.classes, inputs.features.spec
     save_artifact(folders.model, classifier, classes, {})
     model = load_artifact(folders.model)
-    valid = evaluate(model, inputs.photos.splits["valid"], inputs.reader)
+    photos = inputs.photos.splits["valid"]
+    keep = set(spread_over_classes(photos.labels, CHECK_PHOTOS).tolist())
+    valid = evaluate(model, photos, inputs.reader, keep)
     calibration = calibrate(valid.logits, valid.labels, settings["known_share"])
     save_calibration(folders.model, calibration)
     valid = valid.read_with(calibration)
     test = evaluate(model, inputs.photos.splits["test"], inputs.reader).read_with(calibration)
     _say_calibration(valid, test)
+    engines = _leave_engines(inputs, folders, valid)
     verdict = judge(history, len(classes))
     manifest = _json(folders.prepared / PreparedFile.MANIFEST)
     metrics = {
@@ -64,6 +70,7 @@ def leave_model(
             "reliability": _reliability(test),
         },
         "test_classes": by_class(classes.labels, test.confusion),
+        "engines": engines,
         "verdict": {"kind": str(verdict.kind), "text": verdict.text, "advice": verdict.advice},
         "fingerprint": spec.fingerprint,
         "weights_origin": spec.weights_origin,
@@ -82,6 +89,15 @@ def leave_model(
     report = collect(folders.output, folders.prepared, folders.tuning, created)
     write_report(folders.output / OutputFile.REPORT, report)
     return metrics
+
+
+def _leave_engines(inputs: Inputs, folders: Folders, valid: Evaluation) -> dict[str, Any]:
+    """Write what engines are held against and the quantised network; return what there is to say of each engine."""
+    check = check_photos_of(valid)
+    check.save(folders.model / ArtifactFile.CHECK)
+    model = load_artifact(folders.model)  # with its calibration
+    train = inputs.photos.splits["train"]
+    return {"int8": leave_quantised(model, train, inputs.reader, check, folders.model)}
 
 
 def _calibrated(split: Evaluation) -> dict[str, float | None]:

@@ -42,6 +42,10 @@ class Backbone(nn.Module):
         """Map photos (N, 3, H, W) to features (N, feature_dim)."""
         return self.run(photos, self.stages)
 
+    def feature_map(self, photos: Tensor) -> Tensor:
+        """Map photos (N, 3, H, W) to what is averaged over its places to features: (N, feature_dim, h, w)."""
+        return self.run(photos, self.stages[:-1])  # all but the pool
+
     def run(self, x: Tensor, stages: Iterable[tuple[str, list[nn.Module]]]) -> Tensor:
         """Run only ``stages`` (a slice of ``self.stages``) on ``x``, the output of the stage before."""
         if x.dim() == 4:

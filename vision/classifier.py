@@ -1,7 +1,8 @@
 """The classifier (backbone and head) and its artifact: a folder from which serving restores what was trained."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,18 @@ class Classifier(nn.Module):
         """Map photos (N, 3, crop, crop) to logits (N, classes)."""
         logits: Tensor = self.head(self.backbone(photos))
         return logits
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that an artifact says of its network, without the weights."""
+
+    backbone: str
+    feature_dim: int
+    classes: Classes
+    preprocessing: Preprocessing
+    metrics: dict[str, Any]
+    calibration: Calibration = UNCALIBRATED
 
 
 @dataclass(frozen=True)
@@ -94,26 +107,48 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def load_card(directory: Path) -> ModelCard:
+    """Read what the model in ``directory`` is, which takes no time: everything but its weights.
+
+    Raises:
+        ArtifactError: a file is missing, damaged or does not fit the others.
+    """
+    with _damage_named(directory):
+        model = json.loads((directory / ArtifactFile.MODEL).read_text(encoding="utf-8"))
+        if model["format"] != FORMAT:
+            raise ArtifactError(f"{directory}: artifact format {model['format']}, this code reads format {FORMAT}")
+        classes = Classes.load(directory / ArtifactFile.CLASSES)
+        return ModelCard(
+            str(model["backbone"]),
+            int(model["feature_dim"]),
+            classes,
+            Preprocessing.load(directory / ArtifactFile.PREPROCESSING),
+            json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8")),
+            Calibration.from_dict(model.get("calibration")),
+        )
+
+
 def load_artifact(directory: Path) -> LoadedModel:
     """Restore the model in ``directory`` on the CPU, in eval mode; needs no network and no pretrained weights.
 
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
     """
-    try:
-        model = json.loads((directory / ArtifactFile.MODEL).read_text(encoding="utf-8"))
-        if model["format"] != FORMAT:
-            raise ArtifactError(f"{directory}: artifact format {model['format']}, this code reads format {FORMAT}")
-        classes = Classes.load(directory / ArtifactFile.CLASSES)
-        preprocessing = Preprocessing.load(directory / ArtifactFile.PREPROCESSING)
-        calibration = Calibration.from_dict(model.get("calibration"))
-        metrics: dict[str, Any] = json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8"))
-        backbone = build_backbone(model["backbone"])
-        classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(classes)))
+    card = load_card(directory)
+    with _damage_named(directory):
+        backbone = build_backbone(card.backbone)
+        classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(card.classes)))
         state = load_tensors(directory / ArtifactFile.WEIGHTS)
         classifier.load_state_dict(state, strict=True)
+    return LoadedModel(classifier.eval(), card.classes, card.preprocessing, card.metrics, card.calibration)
+
+
+@contextmanager
+def _damage_named(directory: Path) -> Iterator[None]:
+    """Turn what damaged files raise into an error that names the folder."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ArtifactError(f"{directory} is no model: {error.filename} is missing") from error
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ArtifactError(f"the model in {directory} is damaged: {error}") from error
-    return LoadedModel(classifier.eval(), classes, preprocessing, metrics, calibration)

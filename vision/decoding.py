@@ -14,7 +14,7 @@ from PIL import Image
 from torch import Tensor
 
 from contract.inference import MAX_PHOTO_PIXELS
-from vision.photos import SHORT_SIDE, load_photo, open_photo, orientation, reduction
+from vision.photos import SHORT_SIDE, load_values, open_photo, orientation, reduction
 from vision.pixels import Pixels
 
 _RGB: Final = 3  # torchvision.io.ImageReadMode.RGB
@@ -37,9 +37,17 @@ def decode(data: bytes, max_pixels: int = MAX_PHOTO_PIXELS, short_side: int = SH
         vision.photos.PhotoError: empty, no image, damaged or truncated; its subclasses: an unsupported format, too many
             pixels. Nothing is decoded before the header's checks.
     """
-    image = open_photo(data, max_pixels)
+    return decode_opened(data, open_photo(data, max_pixels), short_side)
+
+
+def decode_opened(data: bytes, image: Image.Image, short_side: int = SHORT_SIDE) -> Pixels:
+    """Return the photo that ``open_photo`` made of ``data``, as ``decode`` does.
+
+    Raises:
+        vision.photos.PhotoError: damaged or truncated.
+    """
     values = _decode_plain(data, image) if reduction(image, short_side) == 1 else None
-    return Pixels.of(load_photo(image, short_side).image) if values is None else Pixels(values)
+    return Pixels.of_values(load_values(image, short_side).values) if values is None else Pixels(values)
 
 
 def _decode_plain(data: bytes, image: Image.Image) -> Tensor | None:

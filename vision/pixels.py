@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
@@ -35,7 +36,12 @@ class Pixels:
     @classmethod
     def of(cls, image: Image.Image) -> "Pixels":
         """Return the pixels of an RGB image."""
-        return cls(torch.from_numpy(np.array(image)).permute(2, 0, 1))  # (3, height, width)
+        return cls.of_values(np.array(image))
+
+    @classmethod
+    def of_values(cls, values: NDArray[np.uint8]) -> "Pixels":
+        """Return the pixels of an RGB array (height, width, 3), which is not copied."""
+        return cls(torch.from_numpy(values).permute(2, 0, 1))  # (3, height, width)
 
     def scaled(self, box: Box, side: int, interpolation: Interpolation) -> Tensor:
         """Return the part ``box`` (left, top, right, bottom) as (3, side, side) uint8, antialiased.

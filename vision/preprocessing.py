@@ -38,17 +38,31 @@ class Preprocessing:
 
     def apply(self, photo: Picture) -> Tensor:
         """Return an RGB photo as the backbone's input: (3, crop, crop) float32."""
+        return self.normalise(self.scale(photo))
+
+    def scale(self, photo: Picture) -> Tensor:
+        """Return what the backbone sees of an RGB photo, before ``normalise``: (3, crop, crop) uint8."""
         width, height = photo.size
         side = min(width, height) * self.crop / self.resize
         left, top = (width - side) / 2, (height - side) / 2
-        return self.apply_to_box(photo, (left, top, left + side, top + side))
+        return self._scale_box(photo, (left, top, left + side, top + side))
+
+    def normalise(self, scaled: Tensor) -> Tensor:
+        """Map scaled photos (..., 3, crop, crop) uint8 to the backbone's input, float32 of the same shape."""
+        weight, bias = self.affine()
+        return torch.empty(scaled.shape).copy_(scaled).mul_(weight).add_(bias)
+
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Return weight and bias (3, 1, 1) float32 with which value * weight + bias normalises a value of 0 to 255."""
+        return _normalisation(self.mean, self.std)
 
     def apply_to_box(self, photo: Picture, box: Box) -> Tensor:
         """Return the part ``box`` (left, top, right, bottom) of an RGB photo as (3, crop, crop) float32."""
+        return self.normalise(self._scale_box(photo, box))
+
+    def _scale_box(self, photo: Picture, box: Box) -> Tensor:
         pixels = photo if isinstance(photo, Pixels) else Pixels.of(photo)
-        scaled = pixels.scaled(box, self.crop, self.interpolation)  # (3, crop, crop) uint8
-        weight, bias = _normalisation(self.mean, self.std)
-        return torch.empty(scaled.shape).copy_(scaled).mul_(weight).add_(bias)
+        return pixels.scaled(box, self.crop, self.interpolation)  # (3, crop, crop) uint8
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""

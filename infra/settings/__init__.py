@@ -1,7 +1,7 @@
 """One typed object for everything that differs between stages; a wrong value cannot be built."""
 
 from infra.settings.data import BACKBONES, UDACITY_DOGS, Answers, Dataset, Defaults, Gate
-from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling
+from infra.settings.endpoint import Endpoint, Night, Rollout, Scaling, Serving
 from infra.settings.jobs import Job, Jobs, Retry, Tuning
 from infra.settings.stage import ATTEMPT_LENGTH, MAX_STAGE_NAME, RUN_ID_LENGTH, Settings, load_settings
 from infra.settings.surroundings import Api, Network, Reaper, Tracking, Watch
@@ -28,6 +28,7 @@ __all__ = [
     "Rollout",
     "Rules",
     "Scaling",
+    "Serving",
     "Settings",
     "Tracking",
     "Training",

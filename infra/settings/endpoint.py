@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
+from contract.serving import DEFAULT_SERVING, ENGINES
 from infra.checks import Flag, OneOf, SettingsError, Text, Unset, WholeNumber, checked, section, verify
 from infra.settings.texts import INSTANCE_TYPE, is_gpu
 
@@ -78,6 +79,42 @@ class Scaling:
             raise SettingsError("night.begins", self.night.begins, "null, unless maximum_instances is set,")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """How the model server works; each instance has one."""
+
+    engine: str = checked(
+        DEFAULT_SERVING.engine,
+        OneOf(ENGINES),
+        "What runs the network; auto: the fastest on the instance that names photos as the trained network does.",
+    )
+    batch_photos: int = checked(
+        DEFAULT_SERVING.batch_photos,
+        WholeNumber(0, 1024),
+        "How many photos go through the network at once, at most; 0: as many as it gains from, which is measured.",
+    )
+    batch_wait_ms: int = checked(
+        DEFAULT_SERVING.batch_wait_ms,
+        WholeNumber(0, 10_000),
+        "How long a photo waits at most for others that are being decoded already; none waits while the model is idle.",
+    )
+    queue_photos: int = checked(
+        DEFAULT_SERVING.queue_photos,
+        WholeNumber(1, 100_000),
+        "How many photos wait at most; the next one is answered with 503 and when to try again.",
+    )
+    timeout_seconds: int = checked(
+        DEFAULT_SERVING.timeout_seconds,
+        WholeNumber(1, 60),
+        "After how long a request is answered with 503; SageMaker gives up after 60 seconds.",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse values that the server would refuse."""
+        verify(self)
+
+
+_SERVING: Final = Serving()
 _ROLLOUT: Final = Rollout()
 _SCALING: Final = Scaling()
 
@@ -106,6 +143,7 @@ class Endpoint:
         WholeNumber(0, 100),
         "Share of the requests and answers that SageMaker keeps in the bucket, photos included; 0: none.",
     )
+    serving: Serving = section(_SERVING)
     rollout: Rollout = section(_ROLLOUT)
     scaling: Scaling = section(_SCALING)
 

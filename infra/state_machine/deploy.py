@@ -6,6 +6,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from contract.names import Prefix, Step
+from contract.serving import Variable
 from infra.policies import allow, arn
 from infra.state_machine import endpoint, scaling
 from infra.state_machine.facts import Facts
@@ -56,8 +57,7 @@ def _make_states(facts: Facts) -> States:
     container = {
         "Image": facts.image(gpu=settings.endpoint.gpu),
         "ModelDataUrl": expr("$model_uri"),
-        # By which the server can say which version it is.
-        "Environment": {"PEDIGREE_MODEL_PACKAGE": expr("$package")},
+        "Environment": _environment(facts),
     }
     model: dict[str, Any] = {
         "ModelName": expr(facts.run_name),
@@ -84,6 +84,19 @@ def _make_states(facts: Facts) -> States:
             assign=begin | {"config": expr(facts.run_name), "rehearsed": not settings.endpoint.rollout.rehearsal},
             retry=[RETRY_REQUEST],
         ),
+    }
+
+
+def _environment(facts: Facts) -> dict[str, str]:
+    """Return what the server is told: how to serve and, so that it can say so, which version."""
+    serving = facts.settings.endpoint.serving
+    return {
+        Variable.ENGINE.value: serving.engine,
+        Variable.BATCH_PHOTOS.value: str(serving.batch_photos),
+        Variable.BATCH_WAIT_MS.value: str(serving.batch_wait_ms),
+        Variable.QUEUE_PHOTOS.value: str(serving.queue_photos),
+        Variable.TIMEOUT_SECONDS.value: str(serving.timeout_seconds),
+        Variable.MODEL_PACKAGE.value: expr("$package"),
     }
 
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from contract.inference import CONTENT_TYPES, RESPONSE_TYPE
+from contract.inference import CONTENT_TYPES, JSON_TYPE, RESPONSE_TYPE
 from contract.metrics import FINAL_TEST_ACCURACY
 from contract.names import PROJECT, Prefix, Step
 from infra.policies import allow, arn
@@ -80,7 +80,7 @@ def _package(facts: Facts, statistics_uri: str) -> dict[str, Any]:
         "ModelApprovalStatus": "PendingManualApproval",
         "InferenceSpecification": {
             "Containers": [{"Image": facts.image(gpu=endpoint.gpu), "ModelDataUrl": expr("$model_uri")}],
-            "SupportedContentTypes": list(CONTENT_TYPES),
+            "SupportedContentTypes": [*CONTENT_TYPES, JSON_TYPE],
             "SupportedResponseMIMETypes": [RESPONSE_TYPE],
             "SupportedRealtimeInferenceInstanceTypes": [endpoint.instance_type],
         },

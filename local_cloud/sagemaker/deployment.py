@@ -51,7 +51,7 @@ class Deployment:
             raise could_not_find(self._config, Kind.MODEL, variant["ModelName"])
         container, role = model.shown["PrimaryContainer"], model.shown["ExecutionRoleArn"]
         base = self.folder / variant["VariantName"]
-        self._fetch(container, role, base / "model", cancelled)
+        fetch_model(RoleSession(self._config, role, self._endpoint), container, base, cancelled)
         return ServerSpec(
             endpoint=self._endpoint,
             variant=variant["VariantName"],
@@ -68,26 +68,33 @@ class Deployment:
             isolated=model.shown["EnableNetworkIsolation"],
         )
 
-    def _fetch(self, container: Mapping[str, Any], role: str, target: Path, cancelled: Callable[[], bool]) -> None:
-        target.mkdir(parents=True)
-        artifact = artifact_of(container)
-        if artifact is None:
-            return
-        uri, packed = artifact
-        client = RoleSession(self._config, role, self._endpoint).s3()
-        try:
-            if packed:
-                self._unpack(uri, lambda path: download_object(client, uri, path), target)
-            elif not download_prefix(client, uri, target, cancelled):
-                raise _no_data(uri)
-        except S3_ERRORS as error:
-            raise _no_data(uri) from error
 
-    def _unpack(self, uri: S3Uri, download: Callable[[Path], None], target: Path) -> None:
-        archive = target.parent / "model.tar.gz"
-        download(archive)
+def fetch_model(
+    session: RoleSession, container: Mapping[str, Any], base: Path, cancelled: Callable[[], bool] = lambda: False
+) -> None:
+    """Bring a model's artifact to ``base``/model, unpacked; the folder is empty for an image that brings its own.
+
+    Raises:
+        JobError: it cannot be fetched or unpacked.
+    """
+    target = base / "model"
+    target.mkdir(parents=True)
+    artifact = artifact_of(container)
+    if artifact is None:
+        return
+    uri, packed = artifact
+    client = session.s3()
+    try:
+        if not packed:
+            if not download_prefix(client, uri, target, cancelled):
+                raise _no_data(uri)
+            return
+        archive = base / "model.tar.gz"
+        download_object(client, uri, archive)
         unpack(archive, target)
         archive.unlink()
+    except S3_ERRORS as error:
+        raise _no_data(uri) from error
 
 
 def endpoint_folder(config: ServiceConfig, endpoint: str) -> Path:

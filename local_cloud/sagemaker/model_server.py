@@ -10,7 +10,7 @@ from typing import Any
 
 import urllib3
 
-from local_cloud.sagemaker.config import ServiceConfig
+from local_cloud.sagemaker.config import LogStream, ServiceConfig
 from local_cloud.sagemaker.errors import JobError, ServiceError
 from local_cloud.sagemaker.processes import ProcessGroup
 from local_cloud.sagemaker.roles import aws_environment, image_folder
@@ -23,11 +23,15 @@ _LOOK_SECONDS = 0.1
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0
 
 
+class UnhealthyError(JobError):
+    """A server ended, or did not answer /ping with 200 in time."""
+
+
 @dataclass(frozen=True)
 class ServerSpec:
-    """All that is needed to start a variant's server again, without S3."""
+    """All that is needed to start a model's server again, without S3."""
 
-    endpoint: str
+    endpoint: str  # or the transform job that it works for
     variant: str
     image: str
     role_arn: str
@@ -47,8 +51,21 @@ class ServerSpec:
 class ModelServer:
     """Keeps one server running until ``stop``; restarts it when it dies."""
 
-    def __init__(self, config: ServiceConfig, spec: ServerSpec, started: Callable[[dict[str, float]], None]) -> None:
-        """Prepare; ``started`` is told the identity of every process, for the case of a crash."""
+    def __init__(
+        self,
+        config: ServiceConfig,
+        spec: ServerSpec,
+        started: Callable[[dict[str, float]], None],
+        log: LogStream | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            config: What the service needs.
+            spec: What to start.
+            started: Is told the identity of every process, for the case of a crash.
+            log: Where its lines go, if not to the endpoint's log group.
+        """
         self.spec = spec
         self._config = config
         self._started = started
@@ -60,13 +77,16 @@ class ModelServer:
         self._process: ProcessGroup | None = None
         self._http: urllib3.HTTPConnectionPool | None = None
         self._keeper: threading.Thread | None = None
-        self._log = config.logs(spec.role_arn, f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/i-local")
+        self._log = log or config.logs(
+            spec.role_arn, f"/aws/sagemaker/Endpoints/{spec.endpoint}", f"{spec.variant}/i-local"
+        )
 
     def start(self) -> None:
         """Start the server and wait until it is healthy; watch over it from then on.
 
         Raises:
-            JobError: it ended, or did not answer /ping with 200 in time. Nothing is left running.
+            JobError: it cannot be started.
+            UnhealthyError: it ended, or did not answer /ping with 200 in time. Nothing is left running.
             ServiceError: its role cannot be assumed.
         """
         try:
@@ -108,8 +128,19 @@ class ModelServer:
         if self._keeper is not None:
             self._keeper.join()
 
-    def invoke(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """Send one request to /invocations and return its answer.
+    def execution_parameters(self) -> bytes:
+        """Return what GET /execution-parameters answers; nothing where the server does not know it."""
+        assert self._http is not None, "start() comes first"
+        try:
+            answer = self._http.urlopen("GET", "/execution-parameters", retries=False, timeout=_PING_SECONDS)
+        except urllib3.exceptions.HTTPError:
+            return b""
+        return answer.data if answer.status == 200 else b""
+
+    def invoke(
+        self, body: bytes, headers: Mapping[str, str], seconds: float = INVOCATION_SECONDS
+    ) -> tuple[int, dict[str, str], bytes]:
+        """Send one request to /invocations and return its answer, for which it has so many seconds.
 
         Raises:
             TimeoutError: the server took too long.
@@ -121,13 +152,13 @@ class ModelServer:
                 raise ConnectionRefusedError("the server is being stopped")
             self._active += 1
         try:
-            return self._post(body, headers)
+            return self._post(body, headers, seconds)
         finally:
             with self._idle:
                 self._active -= 1
                 self._idle.notify_all()
 
-    def _post(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
+    def _post(self, body: bytes, headers: Mapping[str, str], seconds: float) -> tuple[int, dict[str, str], bytes]:
         if not self._wait_for_health():
             raise ConnectionRefusedError("the server is not running")
         assert self._http is not None
@@ -139,7 +170,7 @@ class ModelServer:
                 headers=dict(headers),
                 retries=False,
                 redirect=False,
-                timeout=urllib3.Timeout(connect=5, read=INVOCATION_SECONDS),
+                timeout=urllib3.Timeout(connect=5, read=seconds),
             )
         except urllib3.exceptions.NewConnectionError as error:
             # It has just died: the keeper notices on its next look, the next request at once.
@@ -191,7 +222,7 @@ class ModelServer:
                 self._healthy.set()
                 return
             time.sleep(_LOOK_SECONDS)
-        raise JobError(
+        raise UnhealthyError(
             f"The primary container for production variant {self.spec.variant} did not pass the ping health check. "
             f"Please check CloudWatch logs for this endpoint: log group /aws/sagemaker/Endpoints/{self.spec.endpoint}."
         )

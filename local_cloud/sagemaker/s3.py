@@ -113,7 +113,7 @@ def download_prefix(
     def fetch(key: str) -> None:
         if cancelled():
             return
-        target = folder / _relative(key, prefix.key)
+        target = folder / relative_path(key, prefix.key)
         if key.endswith("/"):
             target.mkdir(parents=True, exist_ok=True)
         else:
@@ -123,7 +123,12 @@ def download_prefix(
     return len(keys)
 
 
-def _relative(key: str, prefix: str) -> PurePosixPath:
+def relative_path(key: str, prefix: str) -> PurePosixPath:
+    """Return where the object ``key`` belongs in a folder that stands for ``prefix``.
+
+    Raises:
+        JobError: it would lead out of the folder.
+    """
     if prefix.endswith("/") or not prefix:
         rest = key[len(prefix) :]
     elif key.startswith(prefix + "/"):

@@ -14,6 +14,7 @@ from local_cloud.sagemaker.runtime import Answer, Runtime
 from local_cloud.sagemaker.store import Kind, Store
 from local_cloud.sagemaker.tags import Tags
 from local_cloud.sagemaker.training import TrainingJobs
+from local_cloud.sagemaker.transform import TransformJobs
 from local_cloud.sagemaker.tuning import TuningJobs
 from local_cloud.sagemaker.validation import checked
 
@@ -46,6 +47,7 @@ class SageMakerService:
         self._tuning = TuningJobs(config, self._store, self._jobs)
         self._models = Models(config, self._store)
         self._configs = EndpointConfigs(config, self._store)
+        self._transforms = TransformJobs(config, self._store)
         self._registry = ModelRegistry(config, self._store)
         self._endpoints = Endpoints(config, self._store)
         self._metrics = InvocationMetrics(config.put_metrics, config.metrics_seconds)
@@ -62,6 +64,7 @@ class SageMakerService:
         self._store.load()
         self._tuning.restore()
         self._jobs.restore()
+        self._transforms.restore()
         self._metrics.start()
         self._capture.start()
         self._endpoints.restore()
@@ -70,6 +73,7 @@ class SageMakerService:
         """End every process that was started; the state is on disk at any time. S3 must answer until this returns."""
         tuning_threads = self._tuning.end_all()
         self._jobs.shut_down()
+        self._transforms.shut_down()
         for thread in tuning_threads:
             thread.join()
         self._endpoints.shut_down()
@@ -148,6 +152,7 @@ class SageMakerService:
     def _table(self) -> dict[str, Operation]:
         jobs, tuning, models = self._jobs, self._tuning, self._models
         configs, endpoints, tags, registry = self._configs, self._endpoints, self._tags, self._registry
+        transforms = self._transforms
         return {
             "CreateTrainingJob": jobs.create,
             "DescribeTrainingJob": jobs.describe,
@@ -160,6 +165,10 @@ class SageMakerService:
             "DeleteHyperParameterTuningJob": tuning.delete,
             "ListHyperParameterTuningJobs": tuning.list_jobs,
             "ListTrainingJobsForHyperParameterTuningJob": tuning.list_trials,
+            "CreateTransformJob": transforms.create,
+            "DescribeTransformJob": transforms.describe,
+            "StopTransformJob": transforms.stop,
+            "ListTransformJobs": transforms.list_jobs,
             "CreateModel": models.create,
             "DescribeModel": models.describe,
             "DeleteModel": models.delete,

@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     TRAINING_JOB = "training-job"
     TUNING_JOB = "hyper-parameter-tuning-job"
+    TRANSFORM_JOB = "transform-job"
     MODEL = "model"
     ENDPOINT_CONFIG = "endpoint-config"
     ENDPOINT = "endpoint"

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from console.commands import app
 from console.errors import ConsoleError
-from console.prediction import Api, content_type, predict
+from console.prediction.api import Api, content_type, predict
 from console.stacks import Deployed
 from contract.inference import Answer, ErrorCode, InferenceError, Prediction
 from tests.console.fakes import FakeCloud

@@ -2,8 +2,12 @@
 
 import copy
 import json
+from dataclasses import asdict
 from typing import Any
 
+from contract.serving import DEFAULT_SERVING
+from infra.settings import load_settings
+from serving.limits import Limits
 from tests.infra.fake_aws import NO_ENDPOINT, FakeAws
 from tests.infra.machine import TaskError
 from tests.infra.running import run
@@ -91,3 +95,26 @@ def test_production_is_recorded_only_after_the_smoke_test(aws: FakeAws) -> None:
     assert record["training_job_name"] == output["training_job_name"]
     assert record["model_package_arn"] == output["model_package_arn"]
     assert record["endpoint_config_name"] == aws.requests["updateEndpoint"][-1]["EndpointConfigName"]
+
+
+def test_the_server_reads_what_the_stage_says_of_serving() -> None:
+    wanted = {
+        "engine": "openvino",
+        "batch_photos": 16,
+        "batch_wait_ms": 0,
+        "queue_photos": 300,
+        "timeout_seconds": 20,
+    }
+    aws = FakeAws()
+    run(aws, settings=load_settings({"dev": {"endpoint": {"serving": wanted}}}, "dev"))
+    environment = aws.requests["createModel"][0]["PrimaryContainer"]["Environment"]
+    assert all(isinstance(value, str) for value in environment.values())
+    limits = Limits.read(environment)
+    assert asdict(limits.serving) == wanted
+    assert limits.model_package == environment["PEDIGREE_MODEL_PACKAGE"]
+
+
+def test_a_stage_that_says_nothing_of_serving_serves_as_the_server_does_by_itself() -> None:
+    aws = FakeAws()
+    run(aws)
+    assert Limits.read(aws.requests["createModel"][0]["PrimaryContainer"]["Environment"]).serving == DEFAULT_SERVING

@@ -43,7 +43,13 @@ def test_it_is_pending_until_it_has_passed_the_smoke_test(aws: FakeAws) -> None:
 def test_the_server_can_say_which_version_it_is(aws: FakeAws) -> None:
     output = run(aws).output
     environment = aws.requests["createModel"][0]["PrimaryContainer"]["Environment"]
-    assert environment == {"PEDIGREE_MODEL_PACKAGE": output["model_package_arn"]}
+    assert environment["PEDIGREE_MODEL_PACKAGE"] == output["model_package_arn"]
+
+
+def test_the_version_says_that_it_takes_photos_and_json_of_several(aws: FakeAws) -> None:
+    run(aws)
+    specification = aws.requests["createModelPackage"][0]["InferenceSpecification"]
+    assert specification["SupportedContentTypes"] == ["image/jpeg", "image/png", "image/webp", "application/json"]
 
 
 def test_the_group_is_made_once(aws: FakeAws) -> None:

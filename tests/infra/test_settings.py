@@ -57,6 +57,12 @@ def test_what_a_stage_does_not_say_comes_from_the_defaults() -> None:
             {"endpoint": {"rollout": {"traffic": "canary"}}},
             "stages.dev.endpoint.rollout.traffic: 'canary' given, all_at_once, since a canary takes 2 or more",
         ),
+        (
+            {"endpoint": {"serving": {"engine": "tensorrt"}}},
+            "stages.dev.endpoint.serving.engine: 'tensorrt' given, one of auto, eager, compiled, openvino, ",
+        ),
+        ({"endpoint": {"serving": {"queue_photos": 0}}}, "a whole number from 1 to 100000 expected"),
+        ({"endpoint": {"serving": {"timeout_seconds": 61}}}, "a whole number from 1 to 60 expected"),
         ({"endpoint": {"rollout": {"traffic": "linear"}}}, "one of all_at_once, canary expected"),
         ({"endpoint": {"rollout": {"canary_percent": 51}}}, "a whole number from 1 to 50 expected"),
         ({"endpoint": {"rollout": {"bake_seconds": 3601}}}, "a whole number from 0 to 3600 expected"),

@@ -16,6 +16,11 @@ def test_an_operation_needs_its_own_resource() -> None:
     ]
 
 
+def test_a_transform_job_needs_no_permission_on_its_model() -> None:
+    found = _checks("CreateTransformJob", TransformJobName="a", ModelName="b")
+    assert found == [Check("sagemaker:CreateTransformJob", f"{_ARN}:transform-job/a")]
+
+
 def test_an_endpoint_is_made_of_a_configuration_that_is_checked_too() -> None:
     found = _checks("CreateEndpoint", EndpointName="a", EndpointConfigName="b")
     assert [check.resource for check in found] == [f"{_ARN}:endpoint/a", f"{_ARN}:endpoint-config/b"]

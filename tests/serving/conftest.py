@@ -21,6 +21,7 @@ from torch import nn
 
 from contract.classes import Classes
 from contract.names import ArtifactFile
+from contract.serving import Variable
 from serving.inference import Model, model_fn
 from vision.backbones import build_backbone
 from vision.classifier import Classifier, save_artifact
@@ -88,7 +89,9 @@ def artifact(make_artifact: Callable[[tuple[str, ...]], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def model(artifact: Path) -> Model:
-    return model_fn(str(artifact))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(Variable.ENGINE, "eager")  # measuring the others takes seconds
+        return model_fn(str(artifact))
 
 
 @pytest.fixture(scope="session")

