@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 
 from contract.inference import Answer, InferenceError, Prediction
-from serving.engines.base import Logits
+from vision.check_photos import Logits
 from vision.classifier import ModelCard
 
 

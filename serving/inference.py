@@ -19,10 +19,11 @@ from torch import Tensor
 from contract.inference import OPTIONS_HEADER, TOP_K, Answer, ErrorCode, Explanation, InferenceError, Options
 from contract.serving import DEFAULT_SERVING, Variable
 from serving.answers import answers, output
-from serving.engines.base import Engine, Logits, Photos
+from serving.engines.base import Engine
 from serving.explain import heat_maps, overlay
 from serving.requests import Request, options_of, photos_in
 from serving.scaling import scaled
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel, ModelCard, load_artifact, load_card
 
 # Photos that go through the network at once: more gain nothing on a CPU.

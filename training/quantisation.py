@@ -8,13 +8,12 @@ as the network does; a training without it is a good training, so nothing that g
 import contextlib
 import io
 import logging
-import math
 import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +27,7 @@ from training.photo_batches import photo_batches
 from training.photo_set import PhotoList, PhotoReader
 from training.progress import say
 from training.pulse import PULSE
-from vision.check_photos import CheckPhotos
+from vision.check_photos import Agreement, CheckPhotos
 from vision.classifier import LoadedModel
 from vision.network import INPUT, OUTPUT, ServedNetwork
 from vision.openvino_import import load_nncf, load_openvino, signal_stack_kept
@@ -38,8 +37,6 @@ from vision.openvino_import import load_nncf, load_openvino, signal_stack_kept
 MOST: Final = 300
 LEAST: Final = 32
 _SHARE: Final = 4
-# Of the check photos, how many it may name otherwise than the network.
-CHANGED_AT_MOST: Final = 0.005
 _CHECKED_AT_ONCE: Final = 16
 # How it is tried, in this order, until one is good enough. Both keep weights to half of eight bits' range: sums of the
 # full range overflow on processors without VNNI. Measured there on a fine-tuned EfficientNet-Lite0 and 180 photos: the
@@ -59,20 +56,17 @@ class Quantised:
 
     Attributes:
         accuracy: the share that it names right.
-        changed: the share that it names otherwise than the network.
-        largest_difference: between its calibrated probabilities and the network's, over all photos and classes.
+        agreement: with the network.
         way: how it was made.
     """
 
     accuracy: float
-    changed: float
-    largest_difference: float
+    agreement: Agreement
     way: str
 
-    @property
-    def good(self) -> bool:
-        """Whether it may serve."""
-        return self.changed <= CHANGED_AT_MOST
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as plain JSON values."""
+        return {"accuracy": self.accuracy, **asdict(self.agreement), "way": self.way}
 
 
 def leave_quantised(
@@ -106,14 +100,14 @@ def leave_quantised(
         traceback.print_exc()
         return _refused(f"it failed: {error!r}"[:500])
     seconds = time.monotonic() - began
-    facts = asdict(best) | {"photos": len(photos), "check_photos": len(check.photos), "seconds": round(seconds, 1)}
-    text = (
-        f"it names {best.changed:.1%} of {len(check.photos)} validation photos otherwise, {best.accuracy:.1%} right, "
-        f"probabilities differ by {best.largest_difference:.3f} at most"
+    facts = best.as_dict() | {"photos": len(photos), "check_photos": len(check.photos), "seconds": round(seconds, 1)}
+    agreement = best.agreement
+    if agreement.refusal is not None:
+        return _refused(f"of {len(check.photos)} validation photos, {agreement.refusal}") | facts
+    say(
+        f"quantised in {seconds:.0f} s: of {len(check.photos)} validation photos it names {agreement.top1_changed:.1%} "
+        f"otherwise, {best.accuracy:.1%} right; probabilities differ by {agreement.largest_difference:.3f} at most"
     )
-    if not best.good:
-        return _refused(f"{text}; at most {CHANGED_AT_MOST:.1%} may change") | facts
-    say(f"quantised in {seconds:.0f} s: {text}")
     return {"kept": True} | facts
 
 
@@ -142,10 +136,10 @@ def _keep_best(model: LoadedModel, photos: _Photos, check: CheckPhotos, director
         for way in (_PLAIN, _CAREFUL):
             made = _quantise(model, photos, way, Path(folder) / str(len(found)))
             found[made] = _measure(made, model, check, way)
-            if found[made].good:
+            if found[made].agreement.refusal is None:
                 break
-        best = min(found, key=lambda path: (found[path].changed, found[path].largest_difference))
-        if found[best].good:
+        best = min(found, key=lambda path: astuple(found[path].agreement))
+        if found[best].agreement.refusal is None:
             for file in reversed(files):  # the graph last: where it stands, its weights do
                 best.with_suffix(file.suffix).replace(file)
     return found[best]
@@ -187,16 +181,11 @@ def _graph(openvino: Any, network: ServedNetwork) -> Any:
 
 def _measure(path: Path, model: LoadedModel, check: CheckPhotos, way: str) -> Quantised:
     compiled = load_openvino().Core().compile_model(path, "CPU")
-    logits = torch.from_numpy(np.concatenate([compiled(photos)[0] for photos in _batches(check.photos)]))
-    before, after = (model.calibration.probabilities(each) for each in (torch.from_numpy(check.logits), logits))
-    named = logits.argmax(dim=1).numpy()  # (N,)
-    difference = float((after - before).abs().max())
-    return Quantised(
-        float((named == check.labels).mean()),
-        float((named != check.logits.argmax(axis=1)).mean()),
-        difference if math.isfinite(difference) else 1.0,
-        way,
-    )
+    logits = np.concatenate([compiled(photos)[0] for photos in _batches(check.photos)])  # (N, classes)
+    if not np.isfinite(logits).all():
+        raise ValueError("some of its logits are no numbers")
+    agreement = Agreement.of(logits, check.logits, model.calibration)
+    return Quantised(float((logits.argmax(axis=1) == check.labels).mean()), agreement, way)
 
 
 def _batches(photos: _Photos) -> Iterator[_Photos]:

@@ -9,10 +9,40 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-# One photo of 200 is 0.5 %, the most that an engine may name otherwise.
+from vision.calibration import Calibration
+
+Photos = NDArray[np.uint8]  # (N, 3, crop, crop), scaled, not normalised
+Logits = NDArray[np.float32]  # (N, classes)
+
 CHECK_PHOTOS: Final = 200
+# The share of them that may be named otherwise than by the network as it was trained: one of 200.
+MAX_CHANGED: Final = 0.005
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How answers differ from the network's: the share of other labels, and the most that a probability does."""
+
+    top1_changed: float
+    largest_difference: float
+
+    @classmethod
+    def of(cls, logits: Logits, reference: Logits, calibration: Calibration) -> "Agreement":
+        """Compare logits (N, classes), all of them numbers."""
+        probabilities = calibration.probabilities(torch.from_numpy(logits))  # (N, classes)
+        expected = calibration.probabilities(torch.from_numpy(reference))  # (N, classes)
+        changed = float(np.mean(logits.argmax(1) != reference.argmax(1)))
+        return cls(changed, float((probabilities - expected).abs().max()))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why whoever answers like this must not serve; None: it may."""
+        if self.top1_changed <= MAX_CHANGED:
+            return None
+        return f"it names {self.top1_changed:.1%} of the photos otherwise, at most {MAX_CHANGED:.1%} are allowed"
 
 
 @dataclass(frozen=True)
@@ -22,9 +52,9 @@ class CheckPhotos:
     The logits are those of the network as it was trained: eager, in float32.
     """
 
-    photos: NDArray[np.uint8]
+    photos: Photos
     labels: NDArray[np.int64]
-    logits: NDArray[np.float32]
+    logits: Logits
 
     def __post_init__(self) -> None:
         """Refuse what does not belong together."""

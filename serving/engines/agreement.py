@@ -5,36 +5,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import torch
 
 from contract.names import ArtifactFile
-from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError
 from serving.engines.eager import EagerBuilder
 from serving.logs import logger
 from vision.calibration import Calibration
-from vision.check_photos import CheckPhotos
+from vision.check_photos import Agreement, CheckPhotos, Logits, Photos
 from vision.classifier import LoadedModel
 
-# The share of photos that an engine may name otherwise than the network as it was trained.
-MAX_CHANGED: Final = 0.005
 # Where the artifact has no photos: few, because eager PyTorch has to answer them first.
 _SYNTHETIC_PHOTOS: Final = 32
 # So many go through an engine at once: enough for all its streams, and little memory.
 _AT_ONCE: Final = 8
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """How an engine's answers differ from the reference: share of labels, and the most that a probability does."""
-
-    top1_changed: float
-    largest_difference: float
-
-    def refusal(self) -> str | None:
-        """Return why an engine with these must not serve, if it must not."""
-        if self.top1_changed <= MAX_CHANGED:
-            return None
-        return f"it names {self.top1_changed:.1%} of the photos otherwise, at most {MAX_CHANGED:.1%} are allowed"
 
 
 @dataclass(frozen=True)
@@ -56,15 +39,7 @@ class Reference:
             checked_logits(engine, self.photos[i : i + _AT_ONCE], self.logits.shape[1])
             for i in range(0, len(self.photos), _AT_ONCE)
         ]
-        return difference(np.concatenate(parts), self.logits, self.calibration)
-
-
-def difference(logits: Logits, reference: Logits, calibration: Calibration) -> Agreement:
-    """Compare logits (N, classes)."""
-    changed = float(np.mean(logits.argmax(1) != reference.argmax(1)))
-    probabilities = calibration.probabilities(torch.from_numpy(logits))  # (N, classes)
-    expected = calibration.probabilities(torch.from_numpy(reference))  # (N, classes)
-    return Agreement(changed, float((probabilities - expected).abs().max()))
+        return Agreement.of(np.concatenate(parts), self.logits, self.calibration)
 
 
 def checked_logits(engine: Engine, photos: Photos, classes: int) -> Logits:

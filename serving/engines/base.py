@@ -3,13 +3,8 @@
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
-
-Photos = NDArray[np.uint8]  # (N, 3, crop, crop), scaled, not normalised
-Logits = NDArray[np.float32]  # (N, classes)
 
 
 class EngineUnavailableError(Exception):

@@ -12,14 +12,12 @@ import torch
 
 from contract.serving import ENGINES
 from serving.engines.agreement import (
-    Agreement,
     Reference,
     checked_logits,
-    difference,
     load_reference,
     synthetic_photos,
 )
-from serving.engines.base import Engine, EngineBuilder, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineBuilder, EngineUnavailableError
 from serving.engines.cache import EngineCache, cache_key, engines_folder, opened
 from serving.engines.compiled import CompiledBuilder
 from serving.engines.cuda import CudaBuilder
@@ -27,6 +25,7 @@ from serving.engines.eager import EagerBuilder
 from serving.engines.measurement import Rates, measure, score, worthwhile_batch
 from serving.engines.openvino import Int8Builder, OpenVinoBuilder
 from serving.logs import logger
+from vision.check_photos import Agreement, Logits, Photos
 from vision.classifier import LoadedModel
 
 AUTO: Final = ENGINES[0]
@@ -146,7 +145,7 @@ class Selection:
             engine = builder.build(self._model, self._directory, self._cache.folder)
             now = checked_logits(engine, self._probe, len(self._model.classes))  # (_PROBE_PHOTOS, classes)
             then = np.asarray(record["probe"], np.float32)  # (_PROBE_PHOTOS, classes)
-            if then.shape != now.shape or difference(now, then, self._model.calibration).largest_difference > _SAME:
+            if then.shape != now.shape or Agreement.of(now, then, self._model.calibration).largest_difference > _SAME:
                 raise EngineUnavailableError("its answers are not those of when it was picked")
             chosen = Chosen(engine, int(record["batch"]), {**record["facts"], "from_cache": True})
         except Exception as error:  # noqa: BLE001  a damaged network may raise anything in whoever reads it
@@ -222,7 +221,7 @@ class Selection:
             return True
         try:
             candidate.agreement = reference.compare(candidate.engine)
-            refusal = candidate.agreement.refusal()
+            refusal = candidate.agreement.refusal
         except Exception as error:  # noqa: BLE001  whatever fails in one engine, another one serves
             refusal = str(error) if isinstance(error, EngineUnavailableError) else repr(error)[:500]
         if refusal is not None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError
 from serving.engines.eager import TorchEngine, default_device
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import ServedNetwork
 from vision.precision import native_precision

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import ServedNetwork
 from vision.precision import precision_name

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from serving.engines.base import Engine, Logits, Photos
+from serving.engines.base import Engine
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import ServedNetwork
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from serving.engines.base import Engine, Photos
+from serving.engines.base import Engine
+from vision.check_photos import Photos
 
 # Other work on the machine only ever adds time, so the shortest call is what an engine can do. After so many seconds
 # an engine has had its chance, whatever it could not show by then.

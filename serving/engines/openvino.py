@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from contract.names import ArtifactFile
-from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError
+from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import INPUT, ServedNetwork
 from vision.openvino_import import load_openvino, signal_stack_kept

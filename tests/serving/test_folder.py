@@ -11,11 +11,11 @@ from PIL import Image
 
 from contract.inference import Answer, InferenceError
 from serving.answers import answers
-from serving.engines.base import Logits, Photos
 from serving.engines.choice import Chosen
 from serving.engines.eager import EagerBuilder
 from serving.folder import Outcome, classify, main
 from serving.scaling import scaled
+from vision.check_photos import Logits, Photos
 from vision.classifier import ModelCard, load_artifact, load_card
 
 

@@ -16,7 +16,7 @@ from training.photo_list import PhotoList, class_folders, list_files
 from training.photo_set import PhotoReader
 from training.quantisation import Quantised, leave_quantised
 from vision.backbones import load_backbone
-from vision.check_photos import CHECK_PHOTOS, CheckPhotos
+from vision.check_photos import CHECK_PHOTOS, Agreement, CheckPhotos
 from vision.classifier import Classifier, LoadedModel, load_artifact, save_artifact
 from vision.heads import Head
 from vision.openvino_import import load_openvino, signal_stack_kept
@@ -120,21 +120,23 @@ def test_a_careful_second_way_follows_a_first_that_names_photos_otherwise_and_th
 
     found = iter((0.02, second))
     monkeypatch.setattr(quantisation, "_quantise", quantise)
-    monkeypatch.setattr(quantisation, "_measure", lambda path, model, check, way: Quantised(1, next(found), 0.1, way))
+    monkeypatch.setattr(
+        quantisation, "_measure", lambda path, model, check, way: Quantised(1, Agreement(next(found), 0.1), way)
+    )
     directory = tmp_path / "model"
     (directory / ArtifactFile.INT8).write_text("of an attempt that was interrupted")
     said = leave_quantised(model, splits["train"], PhotoReader(prepared), check, directory)
-    assert (said["kept"], said["changed"], said["way"][:7]) == (kept, second, "all but")
+    assert (said["kept"], said["top1_changed"], said["way"][:7]) == (kept, second, "all but")
     assert left(directory) == ({"int8.xml", "int8.bin"} if kept else set())
     if kept:
         assert (directory / ArtifactFile.INT8).read_text() == said["way"]
     else:
-        assert said["reason"].startswith("it names 1.0% of 6 validation photos otherwise")
+        assert said["reason"].startswith("of 6 validation photos, it names 1.0% of the photos otherwise")
 
 
 def test_one_photo_of_two_hundred_may_change_and_no_second_one() -> None:
-    assert Quantised(1, 1 / CHECK_PHOTOS, 0, "").good
-    assert not Quantised(1, 2 / CHECK_PHOTOS, 0, "").good
+    assert Agreement(1 / CHECK_PHOTOS, 0).refusal is None
+    assert Agreement(2 / CHECK_PHOTOS, 0).refusal is not None
 
 
 def fitted_to(dogs: Path) -> tuple[Classifier, Splits, Classes]:
@@ -168,7 +170,7 @@ def test_the_quantised_network_of_a_model_of_real_dogs_names_them_as_the_model_d
     check = check_photos_of(evaluate(model, splits["valid"], reader, range(1_000)))
     said = leave_quantised(model, splits["train"], reader, check, tmp_path)
     assert said["kept"], said
-    assert said["changed"] == 0  # one of 90 would be more than 0.5 %
+    assert said["top1_changed"] == 0  # one of 90 would be more than 0.5 %
     assert (said["photos"], said["check_photos"]) == (181, 90)
     assert left(tmp_path) == {"int8.xml", "int8.bin"}
     assert said["accuracy"] > 0.9
@@ -184,4 +186,4 @@ def test_the_quantised_network_of_a_model_of_real_dogs_names_them_as_the_model_d
     # A network that looks at other photos than the one that it is held against is refused.
     shuffled = dataclasses.replace(check, logits=np.roll(check.logits, 1, axis=1))
     refused = quantisation._measure(tmp_path / ArtifactFile.INT8, model, shuffled, "as before")
-    assert not refused.good
+    assert refused.agreement.refusal is not None

@@ -11,8 +11,9 @@ import torch
 from torch import nn
 
 from contract.classes import Classes
-from serving.engines.base import Engine, Logits, Photos
+from serving.engines.base import Engine
 from vision.backbones import Backbone
+from vision.check_photos import Logits, Photos
 from vision.classifier import Classifier, LoadedModel
 from vision.preprocessing import Preprocessing
 

@@ -7,11 +7,11 @@ import pytest
 
 from contract.names import ArtifactFile
 from serving.engines import choice
-from serving.engines.base import Engine, EngineUnavailableError, Logits, Photos
+from serving.engines.base import Engine, EngineUnavailableError
 from serving.engines.choice import builders_for, choose
 from serving.engines.measurement import Rates
 from tests.serving.engines.conftest import CROP, FakeBuilder, eager_logits
-from vision.check_photos import CheckPhotos
+from vision.check_photos import CheckPhotos, Logits, Photos
 from vision.classifier import LoadedModel, save_artifact
 
 Answer = Callable[[Photos], Logits]

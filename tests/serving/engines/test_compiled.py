@@ -4,10 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.engines.base import EngineUnavailableError, Photos
+from serving.engines.base import EngineUnavailableError
 from serving.engines.choice import builders_for
 from serving.engines.compiled import CompiledBuilder
 from tests.serving.engines.conftest import eager_logits
+from vision.check_photos import Photos
 from vision.classifier import LoadedModel
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from serving.engines.base import EngineUnavailableError, Photos
+from serving.engines.base import EngineUnavailableError
 from serving.engines.cuda import GRAPH_SIZES, CudaBuilder
 from tests.serving.engines.conftest import CROP, eager_logits
+from vision.check_photos import Photos
 from vision.classifier import LoadedModel
 
 

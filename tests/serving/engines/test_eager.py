@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from serving.engines.base import Photos
 from serving.engines.eager import EagerBuilder
 from tests.serving.engines.conftest import eager_logits
+from vision.check_photos import Photos
 from vision.classifier import LoadedModel
 
 

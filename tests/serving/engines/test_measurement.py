@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from serving.engines.base import Logits, Photos
 from serving.engines.measurement import Rates, measure, score, worthwhile_batch
 from tests.serving.engines.conftest import FakeEngine
+from vision.check_photos import Logits, Photos
 
 
 class Clock:

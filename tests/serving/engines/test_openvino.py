@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from contract.names import ArtifactFile
-from serving.engines.base import EngineUnavailableError, Photos
+from serving.engines.base import EngineUnavailableError
 from serving.engines.openvino import IR_FILE, Int8Builder, OpenVinoBuilder
 from tests.serving.engines.conftest import CROP, eager_logits
+from vision.check_photos import Photos
 from vision.classifier import LoadedModel
 from vision.openvino_import import load_openvino
 from vision.precision import native_precision
