@@ -172,14 +172,14 @@ class FineTuner:
             with tools.profiler.phase(Phase.FORWARD):
                 logits = self._shared(batch.values)
                 loss, weight = self._weighed(logits, batch)
+                seen = _seen(logits.detach(), batch.labels)
             with tools.profiler.phase(Phase.BACKWARD):
                 # The batch's nominal size keeps gradients, and fp16, in their range until the true weight is known.
                 scaled: Tensor = self._scaler.scale(loss * (weight / self._settings.plan.batch))
                 torch.autograd.backward(scaled)
         tools.debugger.batch(logits, batch.labels, loss)
         self._weight += weight
-        with tools.profiler.phase(Phase.FORWARD):  # what the network said, scored
-            return _seen(logits.detach(), batch.labels)
+        return seen
 
     def _end_step(self, tools: Tools) -> None:
         weight, asked_to_stop = self._world.sum_of(self._weight, float(tools.stop.received), device=self._device)
