@@ -1,6 +1,6 @@
 """What the debugger's hook and the profiler cost a fine-tuning of ResNet50 from layer4 on.
 
-Command:   make bench NAME=debugging        (five rounds of four trainings, about 20 minutes on 2 cores)
+Command:   make bench NAME=debugging        (five rounds of four trainings, about 15 minutes on 2 cores)
 Baseline:  the same fine-tuning, in the same round, with neither.
 Ours:      hook: the default collections at the default interval; profiler: phases, load and the trace of three steps;
            both. CPU time of all threads (cpu_...) and wall time (wall_...), from the loop's first batch to its end,
