@@ -20,13 +20,23 @@ Logits = NDArray[np.float32]  # (N, classes)
 CHECK_PHOTOS: Final = 200
 # The share of them that may be named otherwise than by the network as it was trained: one of 200.
 MAX_CHANGED: Final = 0.005
+# The share of them of which a probability may differ by more than MOVED: whether the model is sure hangs on these.
+MAX_MOVED: Final = 0.02
+MOVED: Final = 0.1
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How answers differ from the network's: the share of other labels, and the most that a probability does."""
+    """How answers differ from the network's.
+
+    Attributes:
+        top1_changed: the share of photos that are named otherwise.
+        moved: the share of photos of which a probability differs by more than MOVED.
+        largest_difference: the most that any probability differs.
+    """
 
     top1_changed: float
+    moved: float
     largest_difference: float
 
     @classmethod
@@ -35,14 +45,17 @@ class Agreement:
         probabilities = calibration.probabilities(torch.from_numpy(logits))  # (N, classes)
         expected = calibration.probabilities(torch.from_numpy(reference))  # (N, classes)
         changed = float(np.mean(logits.argmax(1) != reference.argmax(1)))
-        return cls(changed, float((probabilities - expected).abs().max()))
+        differences = (probabilities - expected).abs().amax(dim=1)  # (N,)
+        return cls(changed, float((differences > MOVED).float().mean()), float(differences.max()))
 
     @property
     def refusal(self) -> str | None:
         """Why whoever answers like this must not serve; None: it may."""
-        if self.top1_changed <= MAX_CHANGED:
-            return None
-        return f"it names {self.top1_changed:.1%} of the photos otherwise, at most {MAX_CHANGED:.1%} are allowed"
+        if self.top1_changed > MAX_CHANGED:
+            return f"it names {self.top1_changed:.1%} of the photos otherwise, at most {MAX_CHANGED:.1%} are allowed"
+        if self.moved > MAX_MOVED:
+            return f"a probability of {self.moved:.1%} of the photos moves by over {MOVED}, {MAX_MOVED:.0%} are allowed"
+        return None
 
 
 @dataclass(frozen=True)

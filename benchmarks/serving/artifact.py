@@ -5,7 +5,6 @@ with trained models. So that an engine is not refused here for what a random net
 batch norms know real photos' statistics, and the head's bias decides.
 """
 
-import shutil
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +14,6 @@ from torch import Tensor, nn
 
 from contract.classes import Classes
 from contract.names import ArtifactFile
-from serving.engines.cache import FOLDER as ENGINES_FOLDER
 from training.photo_list import class_folders, list_files
 from training.photo_set import PhotoReader
 from training.quantisation import leave_quantised
@@ -70,16 +68,13 @@ def make_artifact(base: Path, photos: Path) -> Path:
     return model_dir
 
 
-def add_int8(plain: Path, base: Path, photos: Path) -> dict[str, Any]:
-    """Copy an artifact to ``base``/model, quantise its network there, and return what the training would say of that.
+def add_int8(model_dir: Path, photos: Path) -> dict[str, Any]:
+    """Quantise the network of an artifact, as a training does, and return what that would say of it.
 
     Args:
-        plain: of ``make_artifact``.
-        base: becomes SAGEMAKER_BASE_DIR.
+        model_dir: of ``make_artifact``.
         photos: a folder with train/.
     """
-    model_dir = base / "model"
-    shutil.copytree(plain, model_dir, ignore=shutil.ignore_patterns(ENGINES_FOLDER))
     train = list_files(photos / "train", class_folders(photos / "train"))
     check = CheckPhotos.load(model_dir / ArtifactFile.CHECK)
     return leave_quantised(load_artifact(model_dir), train, PhotoReader(photos), check, model_dir)

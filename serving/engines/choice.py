@@ -78,6 +78,7 @@ class Candidate:
             facts["photos_per_second"] = {str(size): round(rate, 2) for size, rate in self.rates.items()}
         if self.agreement is not None:
             facts["top1_changed"] = round(self.agreement.top1_changed, 5)
+            facts["moved"] = round(self.agreement.moved, 5)
             facts["largest_difference"] = round(self.agreement.largest_difference, 6)
         return facts | ({} if self.refused is None else {"refused": self.refused})
 

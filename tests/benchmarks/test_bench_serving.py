@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.bench_serving import BARE, CLIENTS, Cell, arguments, described, ratios_of
+from benchmarks.bench_serving import BARE, CLIENTS, INT8, Cell, arguments, described, ratios_of
 
 
 def cell(per_second: float, median: float = 0.1, p99: float = 0.2) -> Cell:
@@ -23,13 +23,14 @@ MEASURED = {
     ("ours", 1): cell(30, median=0.05),
     ("ours", 8): cell(40),
     ("ours", 32): cell(40, p99=1.0),
-    ("int8", 32): cell(64),
+    ("float32", 1): cell(20),
+    ("float32", 32): cell(32),
     (BARE, 0): cell(50),
 }
 
 
 def test_every_ratio_has_its_name_and_is_ours_over_the_baselines() -> None:
-    assert ratios_of([MEASURED]) == {
+    assert ratios_of([MEASURED], INT8) == {
         "seed_c1": [3.0],
         "seed_c8": [4.0],
         "seed_c32": [5.0],
@@ -41,15 +42,21 @@ def test_every_ratio_has_its_name_and_is_ours_over_the_baselines() -> None:
         "same_engine_c32": [1.25],
         "bare_c8": [0.8],
         "bare_c32": [0.8],
-        "int8_seed_c32": [8.0],
+        "int8_seed_c32": [5.0],
+        "float32_seed_c1": [2.0],
+        "float32_seed_c32": [4.0],
         "latency_c1": [0.25],
         "p99_queueing_c32": [pytest.approx(1.0 / (32 / 40))],
     }
 
 
+def test_int8_has_a_ratio_only_where_it_is_what_serves() -> None:
+    assert "int8_seed_c32" not in ratios_of([MEASURED], "openvino")
+
+
 def test_there_is_one_value_per_round_and_none_where_a_server_was_left_out() -> None:
     without = {key: value for key, value in MEASURED.items() if key[0] not in ("torchserve", "seed")}
-    found = ratios_of([MEASURED, without])
+    found = ratios_of([MEASURED, without], INT8)
     assert len(found["litserve_c8"]) == 2
     assert {len(found[name]) for name in ("seed_c1", "int8_seed_c32", "latency_c1", "torchserve_c32")} == {1}
 

@@ -1,6 +1,7 @@
 """The HTTP front over real connections, before a service that answers when it is told to."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -14,6 +15,7 @@ from serving import server as server_module
 from serving.admission import Admission
 from serving.app import Front
 from serving.limits import Limits
+from serving.protocol import Protocol
 from serving.telemetry import Telemetry
 from tests.serving.front import HEAD, Answer, Obedient, Running, running, until
 
@@ -50,6 +52,17 @@ def test_ping_is_200_only_while_the_service_is_ready() -> None:
         refused = await front.ask("/ping")
         assert_error(refused, 503, "ModelUnavailable")
         assert refused.headers["retry-after"] == "4"
+
+    run(use)
+
+
+def test_no_part_of_an_answer_waits_until_the_client_has_acknowledged_another() -> None:
+    async def use(front: Running, _service: Obedient) -> None:
+        await front.ask("/ping")
+        (connection,) = front.server.server_state.connections
+        assert isinstance(connection, Protocol)
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
     run(use)
 
