@@ -33,8 +33,8 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin; a connection on which nothing is sent ends like one on which nothing more is sent."""
         super().connection_made(transport)
-        # asyncio does this only for sockets whose protocol is named, as those of socket.create_server's are not. Without
-        # it the second half of an answer, its body, waits 40 ms for the client to acknowledge the first.
+        # asyncio does this only for sockets whose protocol is named; those that socket.create_server accepts have none.
+        # Without it the second half of an answer, its body, waits 40 ms for the client to acknowledge the first.
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
