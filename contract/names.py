@@ -30,6 +30,7 @@ class Prefix(StrEnum):
     PRODUCTION = "production"  # production/model.json: which registered model is being served
     LOCKS = "locks"  # locks/deploy.json: which execution may change the endpoint
     CAPTURES = "captures"  # what the endpoint was asked and answered, where the settings want that kept
+    UPLOADS = "uploads"  # uploads/<id>: photos too large for the API's body; gone after a day
 
 
 class Channel(StrEnum):
@@ -49,6 +50,7 @@ class PreparedFile(StrEnum):
 
     MANIFEST = "manifest.json"  # everything, one entry per reported photo
     SUMMARY = "summary.json"  # the few fields that the state machine keeps (its payload is limited to 256 KiB)
+    EXAMPLES = "examples"  # a folder: classes.json, and <output>.jpg, a small training photo of each class
 
 
 class FeaturesFile(StrEnum):
@@ -134,7 +136,19 @@ def stack_name(stage: str, stack: Stack) -> str:
 TUNING_FILE: Final = "tuning.json"
 SPLITS: Final = ("train", "valid", "test")
 VARIANT: Final = "AllTraffic"
-API_PATH: Final = "/predict"
+
+
+class ApiPath(StrEnum):
+    """What the API answers at, below its address."""
+
+    PAGE = "/"
+    PREDICT = "/predict"
+    BREEDS = "/breeds"
+    EXAMPLE = "/breeds/{number}/photo"
+    HEALTH = "/health"
+    UPLOADS = "/uploads"
+    DOCS = "/docs"
+    DOCUMENT = "/openapi.json"
 
 
 def check_job_name(name: str, limit: int = MAX_TRAINING_JOB_NAME) -> str:

@@ -12,7 +12,7 @@ from console.errors import ConsoleError
 from console.screen import Screen
 from console.stacks import Deployed
 from contract.inference import MAX_PHOTO_BYTES, Answer, ErrorCode
-from contract.names import API_PATH
+from contract.names import ApiPath
 
 _BAR: Final = 30
 _NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
@@ -51,7 +51,7 @@ class Api:
         """Find address and key of what a stage has deployed."""
         key = cloud.client("apigateway").get_api_key(apiKey=deployed.api_key_id, includeValue=True)["value"]
         base = cloud.predict_url(deployed.api_url).rstrip("/")
-        return cls(base if base.endswith(API_PATH) else base + API_PATH, key, cloud.ca_bundle())
+        return cls(base if base.endswith(ApiPath.PREDICT) else base + ApiPath.PREDICT, key, cloud.ca_bundle())
 
 
 def predict(api: Api, photo: Path) -> Answer:

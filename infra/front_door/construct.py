@@ -8,7 +8,7 @@ from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_apigateway as apigateway
 from constructs import Construct
 
-from contract.names import API_PATH
+from contract.names import ApiPath
 from infra.front_door.gateway_errors import add_gateway_errors
 from infra.front_door.logs import ApiLogs
 from infra.policies import allow, arn
@@ -44,7 +44,7 @@ class FrontDoor(Construct):
         # CDK adds an output with the address on AWS; the stack names one address, the one of the settings.
         self.api.node.try_remove_child("Endpoint")
         integration = apigateway.LambdaIntegration(handler.function, allow_test_invoke=False)
-        resource = self.api.root.add_resource(API_PATH.strip("/"))
+        resource = self.api.root.add_resource(ApiPath.PREDICT.strip("/"))
         self._validator = self.api.add_request_validator(
             "Validator", validate_request_body=True, validate_request_parameters=True
         )

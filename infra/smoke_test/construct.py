@@ -6,7 +6,7 @@ from aws_cdk import Duration, Stack
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-from contract.names import API_PATH, Prefix
+from contract.names import ApiPath, Prefix
 from infra.policies import allow, arn, read_write
 from infra.python_function import PythonFunction
 from infra.settings import Settings
@@ -35,7 +35,7 @@ class SmokeTest(Construct):
             self,
             "SmokeTest",
             handler=Path(__file__).with_name("handler.py"),
-            environment={"API_URL": f"{api_url}{API_PATH}", "API_KEY_ID": api_key_id},
+            environment={"API_URL": f"{api_url}{ApiPath.PREDICT}", "API_KEY_ID": api_key_id},
             statements=[
                 *read_write(bucket.bucket_arn, read=[f"{Prefix.PREPARED}/*"], sid="Bucket", key_arn=key_arn),
                 allow(["apigateway:GET"], [api_key_arn], sid="ApiKey"),

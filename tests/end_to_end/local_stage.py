@@ -15,7 +15,7 @@ from typing import Any
 import boto3
 import httpx
 
-from contract.names import API_PATH, Output, Prefix, Stack, stack_name
+from contract.names import ApiPath, Output, Prefix, Stack, stack_name
 from tests.end_to_end.checkout import Checkout
 
 POLL_SECONDS = 0.5
@@ -93,7 +93,7 @@ class LocalStage:
 
     def post(self, photo: bytes) -> httpx.Response:
         headers = {"content-type": "image/jpeg", "x-api-key": self.variables["PEDIGREE_API_KEY"]}
-        url = f"{self.variables['PEDIGREE_API_URL']}{API_PATH}"
+        url = f"{self.variables['PEDIGREE_API_URL']}{ApiPath.PREDICT}"
         return httpx.post(url, content=photo, headers=headers, timeout=60, trust_env=False)
 
     @contextlib.contextmanager

@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 
-from contract.names import API_PATH
+from contract.names import ApiPath
 from tests.end_to_end.checkout import IS_ON_AWS, TEST_SECONDS, Checkout, copy_checkout, end
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
@@ -53,7 +53,7 @@ class Up:
 
     def post(self, body: bytes, content_type: str = "image/jpeg", key: str | None = None) -> httpx.Response:
         headers = {"content-type": content_type, "x-api-key": key or self.variables["PEDIGREE_API_KEY"]}
-        return self.request("POST", API_PATH, content=body, headers=headers)
+        return self.request("POST", ApiPath.PREDICT, content=body, headers=headers)
 
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         return httpx.request(
