@@ -8,8 +8,6 @@ API_KEY_HEADER: Final = "x-api-key"
 # How long a photo may be sent to the address that POST /uploads answers.
 UPLOAD_SECONDS: Final = 15 * 60
 MULTIPART_TYPE: Final = "multipart/form-data"
-# The part of a multipart form that holds the photo.
-PHOTO_FIELD: Final = "photo"
 # The field of a JSON body that names an uploaded photo.
 UPLOAD_FIELD: Final = "upload"
 

@@ -12,6 +12,9 @@ CONTENT_TYPES: Final = ("image/jpeg", "image/png", "image/webp")
 HEIC_TYPES: Final = ("image/heic", "image/heif")
 # Several photos in one request, in base64; also what every answer is.
 JSON_TYPE: Final = "application/json"
+# The fields of such a body that hold photos: one, or a list.
+PHOTO_FIELD: Final = "photo"
+PHOTOS_FIELD: Final = "photos"
 RESPONSE_TYPE: Final = JSON_TYPE
 # Options of a photo that is sent as it is, where there is no query: InvokeEndpoint passes none on, but this header.
 OPTIONS_HEADER: Final = "X-Amzn-SageMaker-Custom-Attributes"

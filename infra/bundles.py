@@ -1,6 +1,7 @@
 """Archives of our own code whose bytes depend on nothing but the code: same sources, same asset, nothing redeployed."""
 
 import gzip
+import importlib.util
 import io
 import tarfile
 import zipfile
@@ -34,14 +35,29 @@ def write_source_bundle(target: Path, packages: Sequence[str], root: Path = ROOT
 
 
 def write_zip(
-    target: Path, *, files: Mapping[str, Path] | None = None, packages: Sequence[str] = (), root: Path = ROOT
+    target: Path,
+    *,
+    files: Mapping[str, Path] | None = None,
+    packages: Sequence[str] = (),
+    installed: Sequence[str] = (),
+    root: Path = ROOT,
 ) -> Path:
-    """Write a zip of single files under names of their own beside whole packages, and return its path."""
+    """Write a zip of single files under names of their own beside whole packages, and return its path.
+
+    Args:
+        target: the zip.
+        files: by their names in it.
+        packages: of the repository.
+        installed: packages of other people in plain Python, as they are installed here, so at the pinned version.
+        root: of the repository.
+    """
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         entries = [(file, name) for name, file in (files or {}).items()]
         for package in packages:
             entries += _files(root / package, package)
+        for package in installed:
+            entries += _files(_installed(package), package)
         for file, name in sorted(entries, key=lambda entry: entry[1]):
             info = zipfile.ZipInfo(name, date_time=_ZIP_EPOCH)
             info.external_attr = _MODE << 16
@@ -55,6 +71,13 @@ def bundle_path(scope: Construct, name: str) -> Path:
     assembly = Stage.of(scope)
     assert assembly is not None, "every construct stands in an App, which is a Stage"
     return Path(assembly.outdir) / "bundles" / name
+
+
+def _installed(package: str) -> Path:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError(f"{package} is not installed: pip install -r requirements.txt")
+    return Path(spec.submodule_search_locations[0])
 
 
 def _files(folder: Path, name: str) -> Iterator[tuple[Path, str]]:

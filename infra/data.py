@@ -1,5 +1,6 @@
 """The bucket that holds photos, features, checkpoints and models of one stage."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from aws_cdk import Duration, RemovalPolicy
@@ -25,6 +26,8 @@ _EXPIRES: Final = {
     Prefix.LOCKS: _RECORD_DAYS,
 }
 _OLD_VERSION_DAYS: Final = 7
+# Strangers' photos: gone after a day, and nothing kept of them.
+_UPLOAD_DAYS: Final = 1
 
 
 class DataBucket(Construct):
@@ -58,7 +61,12 @@ class DataBucket(Construct):
             removal,
             versioned=True,
             server_access_logs_bucket=self.logs,
-            lifecycle_rules=[*(_expire(prefix, days) for prefix, days in _EXPIRES.items()), _old_versions()],
+            lifecycle_rules=[
+                *(_expire(prefix, days) for prefix, days in _EXPIRES.items()),
+                _forget_uploads(),
+                _old_versions(),
+            ],
+            cors=_cors(settings.api.cors_origins),
             **_encryption(self.key),
         )
         if removal is RemovalPolicy.DESTROY:
@@ -89,6 +97,25 @@ def _encryption(key: kms.IKey | None) -> dict[str, Any]:
 
 def _expire(prefix: Prefix, days: int) -> s3.LifecycleRule:
     return s3.LifecycleRule(id=f"expire-{prefix}", prefix=f"{prefix}/", expiration=Duration.days(days))
+
+
+def _forget_uploads() -> s3.LifecycleRule:
+    return s3.LifecycleRule(
+        id=f"forget-{Prefix.UPLOADS}",
+        prefix=f"{Prefix.UPLOADS}/",
+        expiration=Duration.days(_UPLOAD_DAYS),
+        noncurrent_version_expiration=Duration.days(_UPLOAD_DAYS),
+    )
+
+
+def _cors(origins: Sequence[str]) -> list[s3.CorsRule] | None:
+    """Return what lets pages of ``origins`` send photos to addresses that were signed for them."""
+    if not origins:
+        return None
+    rule = s3.CorsRule(
+        allowed_methods=[s3.HttpMethods.PUT], allowed_origins=[*origins], allowed_headers=["content-type"]
+    )
+    return [rule]
 
 
 def _old_versions() -> s3.LifecycleRule:

@@ -28,12 +28,16 @@ class PythonFunction(Construct):
         timeout: Duration,
         memory_mb: int = 256,
         modules: Sequence[Path] = (),
+        installed: Sequence[str] = (),
     ) -> None:
-        """Put the handler's file into an archive, and ``modules``, which it imports, under the names they have here."""
+        """Put the handler's file into an archive, and what it imports: ``modules`` under the names they have here.
+
+        ``installed`` names other people's packages in plain Python.
+        """
         super().__init__(scope, construct_id)
         name = f"{handler.parent.name}-{handler.stem}"
         files = {"handler.py": handler} | {module.relative_to(ROOT).as_posix(): module for module in modules}
-        archive = write_zip(bundle_path(self, f"{name}.zip"), files=files, packages=["contract"])
+        archive = write_zip(bundle_path(self, f"{name}.zip"), files=files, packages=["contract"], installed=installed)
         # How long it keeps them is settled for all log groups at once: infra/watch/logs.py.
         log_group = logs.LogGroup(self, "Logs", removal_policy=RemovalPolicy.DESTROY)
         write_logs = allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{log_group.log_group_arn}:*"], sid="Logs")

@@ -43,14 +43,20 @@ class DataStack(Stack):
 class FrontDoorStack(Stack):
     """What users call."""
 
-    def __init__(self, scope: Construct, *, settings: Settings, notices: Notices) -> None:
+    def __init__(self, scope: Construct, *, settings: Settings, data: DataStack) -> None:
         super().__init__(scope, stack_name(settings.stage, Part.FRONT_DOOR))
         # One endpoint per stage, made by executions: its name is settled before it exists.
         self.endpoint_name = settings.prefix
         self.front_door = FrontDoor(
-            self, "FrontDoor", name=settings.prefix, endpoint_name=self.endpoint_name, limits=settings.api
+            self,
+            "FrontDoor",
+            name=settings.prefix,
+            endpoint_name=self.endpoint_name,
+            bucket=data.bucket,
+            key_arn=data.key.key_arn if data.key is not None else "",
+            limits=settings.api,
         )
-        alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=notices.topic)
+        alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=data.notices.topic)
         alarms.watch_endpoint(self.endpoint_name, settings.endpoint.rollout)
         alarms.watch_api(self.front_door.api, settings.endpoint.rollout)
         alarms.watch_function("front-door", self.front_door.handler, throttles=True)
@@ -154,7 +160,7 @@ class PipelineStack(Stack):
 def build_stage(scope: Construct, settings: Settings) -> tuple[DataStack, FrontDoorStack, PipelineStack]:
     """Add the stacks of one stage to an app."""
     data = DataStack(scope, settings=settings)
-    front_door = FrontDoorStack(scope, settings=settings, notices=data.notices)
+    front_door = FrontDoorStack(scope, settings=settings, data=data)
     pipeline = PipelineStack(scope, settings=settings, data=data, front_door=front_door)
     for stack in (data, front_door, pipeline):
         keep_logs(stack, settings.watch.log_days)

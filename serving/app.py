@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from contract.inference import OPTIONS_HEADER, RESPONSE_TYPE, ErrorCode, InferenceError
+from contract.options import options_of
 from serving.admission import Admission, Place
 from serving.ending import Ending
 from serving.exchange import (
@@ -26,7 +27,7 @@ from serving.exchange import (
     request_id_of,
 )
 from serving.limits import Limits
-from serving.requests import media_type_of, options_of
+from serving.requests import media_type_of
 from serving.telemetry import METRICS_TYPE, Telemetry
 
 _Result = TypeVar("_Result")

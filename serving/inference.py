@@ -17,11 +17,12 @@ import numpy as np
 from torch import Tensor
 
 from contract.inference import OPTIONS_HEADER, TOP_K, Answer, ErrorCode, Explanation, InferenceError, Options
+from contract.options import options_of
 from contract.serving import DEFAULT_SERVING, Variable
 from serving.answers import answers, output
 from serving.engines.base import Engine
 from serving.explain import heat_maps, overlay
-from serving.requests import Request, options_of, photos_in
+from serving.requests import Request, photos_in
 from serving.scaling import scaled
 from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel, ModelCard, load_artifact, load_card

@@ -2,31 +2,23 @@
 
 import base64
 import binascii
-import json
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
 
 from contract.inference import (
     CONTENT_TYPES,
     HEIC_TYPES,
     JSON_TYPE,
     MAX_PHOTOS,
-    TOP_K,
+    PHOTO_FIELD,
+    PHOTOS_FIELD,
     ErrorCode,
     InferenceError,
     Options,
 )
+from contract.json_body import json_object
+from contract.options import given_as_text, read_options
 from vision.photos import heic_installed
-
-_TOP: Final = "top"
-_EXPLAIN: Final = "explain"
-_PHOTO: Final = "photo"
-_PHOTOS: Final = "photos"
-_YES_NO: Final = {"true": True, "false": False}
-# No option needs more; a longer one is not repeated in the message.
-_LONGEST_TOLD: Final = 40
 
 
 @dataclass(frozen=True)
@@ -77,7 +69,7 @@ def photos_in(
         body: as it came; a string where a toolkit has decoded JSON's UTF-8.
         content_type: the header, of which a photo's bytes may say something else: then the bytes count.
         classes: how many the model knows, the most that ``top`` may be; None: not known here.
-        options: of the query and of the custom attributes (``options_of``), names with values.
+        options: of the query and of the custom attributes (``contract.options``), names with values.
 
     Raises:
         InferenceError: UNSUPPORTED_TYPE, EMPTY_BODY or BAD_REQUEST; the message names what is wrong.
@@ -85,76 +77,24 @@ def photos_in(
     media_type = media_type_of(content_type)
     if not body:
         raise InferenceError(ErrorCode.EMPTY_BODY, "the request has no body: send the photo's bytes")
-    given: list[tuple[str, Any]] = [(name, _value_of(name, text)) for name, text in options]
+    given = given_as_text(options)
     if media_type != JSON_TYPE:
         photo = body.encode() if isinstance(body, str) else bytes(body)
-        return Request((photo,), _options(given, classes))
-    fields = _json_object(body)
-    several = _PHOTOS in fields
-    if several == (_PHOTO in fields):
-        raise _bad(f'"{_PHOTO}" (base64) or "{_PHOTOS}" (a list of them) expected in the JSON object, one of the two')
-    sent = fields.pop(_PHOTOS) if several else [fields.pop(_PHOTO)]
-    return Request(_photos(sent, several), _options(given + list(fields.items()), classes), several)
-
-
-def options_of(attributes: str | None) -> list[tuple[str, str]]:
-    """Return the options in a custom attributes header: ``top=3;explain=true``.
-
-    Raises:
-        InferenceError: BAD_REQUEST, where something in it is no NAME=VALUE.
-    """
-    pairs = []
-    for part in filter(None, (part.strip() for part in (attributes or "").split(";"))):
-        name, equals, value = part.partition("=")
-        if not equals:
-            raise _bad(f"option {_told(part)}: NAME=VALUE expected, as in top=3;explain=true")
-        pairs.append((name.strip(), value.strip()))
-    return pairs
-
-
-def _options(given: list[tuple[str, Any]], classes: int | None) -> Options:
-    """Return the options; what is not given is as usual.
-
-    Raises:
-        InferenceError: BAD_REQUEST.
-    """
-    values: dict[str, Any] = {}
-    for name, value in given:
-        if name not in (_TOP, _EXPLAIN):
-            raise _bad(f"unknown option {_told(name)}: there are {_TOP} and {_EXPLAIN}")
-        if name in values:
-            raise _bad(f"option {name} is given twice")
-        values[name] = value
-    most = sys.maxsize if classes is None else classes
-    top, explain = values.get(_TOP, min(TOP_K, most)), values.get(_EXPLAIN, False)
-    if isinstance(top, bool) or not isinstance(top, int) or not 1 <= top <= most:
-        raise _bad(f"{_TOP}={_told(top)}: a whole number from 1 to {classes or 'the number of classes'} expected")
-    if not isinstance(explain, bool):
-        raise _bad(f"{_EXPLAIN}={_told(explain)}: true or false expected")
-    return Options(top, explain)
-
-
-def _value_of(name: str, text: str) -> str | int | bool:
-    """Return an option's value as JSON would have it; what it cannot be stays text, to be refused."""
-    if name == _TOP and text.isascii() and text.isdecimal() and len(text) <= 9:
-        return int(text)
-    return _YES_NO.get(text.lower(), text) if name == _EXPLAIN else text
-
-
-def _json_object(body: bytes | bytearray | str) -> dict[str, Any]:
-    try:
-        fields = json.loads(body)
-    except (ValueError, RecursionError) as error:  # what is not UTF-8 is a ValueError, too
-        raise _bad(f"the body is no JSON: {str(error)[:200]}") from error
-    if not isinstance(fields, dict):
-        raise _bad("a JSON object expected")
-    return fields
+        return Request((photo,), read_options(given, classes))
+    fields = json_object(body)
+    several = PHOTOS_FIELD in fields
+    if several == (PHOTO_FIELD in fields):
+        raise _bad(
+            f'"{PHOTO_FIELD}" (base64) or "{PHOTOS_FIELD}" (a list of them) expected in the JSON, one of the two'
+        )
+    sent = fields.pop(PHOTOS_FIELD) if several else [fields.pop(PHOTO_FIELD)]
+    return Request(_photos(sent, several), read_options(given + list(fields.items()), classes), several)
 
 
 def _photos(sent: object, several: bool) -> tuple[bytes, ...]:
     if not isinstance(sent, list) or not 1 <= len(sent) <= MAX_PHOTOS:
-        raise _bad(f'"{_PHOTOS}": a list of 1 to {MAX_PHOTOS} photos expected')
-    names = [f"{_PHOTOS}[{number}]" for number in range(len(sent))] if several else [_PHOTO]
+        raise _bad(f'"{PHOTOS_FIELD}": a list of 1 to {MAX_PHOTOS} photos expected')
+    names = [f"{PHOTOS_FIELD}[{number}]" for number in range(len(sent))] if several else [PHOTO_FIELD]
     return tuple(_from_base64(name, photo) for name, photo in zip(names, sent, strict=True))
 
 
@@ -169,8 +109,3 @@ def _from_base64(name: str, photo: object) -> bytes:
 
 def _bad(message: str) -> InferenceError:
     return InferenceError(ErrorCode.BAD_REQUEST, message)
-
-
-def _told(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_TOLD else f"{text[:_LONGEST_TOLD]}..."

@@ -1,6 +1,7 @@
 """The errors that API Gateway answers by itself, in the same shape as ours."""
 
 import json
+from collections.abc import Sequence
 from typing import Final
 
 from aws_cdk import aws_apigateway as apigateway
@@ -28,8 +29,14 @@ _ERRORS: Final = {
 }
 
 
-def add_gateway_errors(api: apigateway.RestApi) -> None:
-    """Give the gateway's own errors the shape of contract.inference."""
+def add_gateway_errors(api: apigateway.RestApi, origins: Sequence[str]) -> None:
+    """Give the gateway's own errors the shape of contract.inference, and let pages of ``origins`` read them.
+
+    A gateway response knows one origin or whoever asks: where there are several, whoever asks, since these errors say
+    nothing that a stranger could not be told.
+    """
+    readable = f"'{origins[0]}'" if len(origins) == 1 else "method.request.header.Origin"
+    headers = {"Access-Control-Allow-Origin": readable} if origins else None
     for construct_id, (response_type, code, message) in _ERRORS.items():
         body = {"error": {"code": str(code), "message": message, "request_id": "$context.requestId"}}
         is_default = construct_id.startswith("Default")
@@ -38,4 +45,5 @@ def add_gateway_errors(api: apigateway.RestApi) -> None:
             type=response_type,
             status_code=None if is_default else str(STATUS[code]),
             templates={RESPONSE_TYPE: json.dumps(body)},
+            response_headers=headers,
         )

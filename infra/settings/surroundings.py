@@ -16,6 +16,11 @@ class Api:
 
     requests_per_second: int = checked(10, WholeNumber(1, 10_000), "What the API's key may ask, over time.")
     burst: int = checked(20, WholeNumber(1, 5_000), "What it may ask at once.")
+    cors_origins: tuple[str, ...] = checked(
+        (),
+        ListOf(Text(r"https?://[a-z0-9.-]+(:\d+)?|\*", 'an origin, as in https://example.org, or "*" for all')),
+        "Pages of which origins may call the API from a browser; its own page always may.",
+    )
     log_role: bool = checked(
         True,
         Flag(),

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from contract.inference import MAX_PHOTOS, ErrorCode, InferenceError, Options
+from contract.options import options_of
 from serving import requests
-from serving.requests import options_of, photo_types, photos_in
+from serving.requests import photo_types, photos_in
 
 CLASSES = 10
 
