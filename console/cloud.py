@@ -52,7 +52,7 @@ class Cloud(Protocol):
         """Return the whole environment for programs that shall talk to this cloud."""
 
     def predict_url(self, deployed_url: str) -> str:
-        """Return where photos are posted, given the API's address as deployed."""
+        """Return the API's address for people, given the one that it was deployed with."""
 
     def ca_bundle(self) -> str | None:
         """Return the file with the certificate authorities to trust, or None for the usual ones."""

@@ -2,7 +2,6 @@
 
 import json
 import webbrowser
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -12,16 +11,14 @@ import typer
 from console import aws, environment, laptop, results, status, summary, teardown, tuning
 from console.aws import Aws
 from console.cloud import Cloud
+from console.context import Console, Place
 from console.cost import show as cost_page
 from console.deployment import Deployment
 from console.doctor import examination
 from console.errors import ConsoleError
 from console.findings import PAGE, finding_lines, findings_in
 from console.laptop import Laptop
-from console.prediction import request as prediction
-from console.prediction.api import Api
-from console.prediction.folder import predict_folder
-from console.prediction.model import given_model, served_model
+from console.prediction.commands import open_page, predict
 from console.project import Project
 from console.report import fetch_report
 from console.run import Run
@@ -33,28 +30,12 @@ from contract.metrics import Objective
 from contract.search_space import Sampler, Stopping
 
 
-class Place(StrEnum):
-    """Which cloud."""
-
-    LAPTOP = "laptop"
-    AWS = "aws"
-
-
 class BackboneName(StrEnum):
     """What the photos' features come from."""
 
     AUTO = "auto"
     RESNET50 = "resnet50"
     EFFICIENTNET_LITE0 = "efficientnet_lite0"
-
-
-@dataclass
-class Console:
-    """What the global options came to."""
-
-    project: Project
-    screen: Screen
-    cloud: Cloud
 
 
 app = typer.Typer(
@@ -72,6 +53,8 @@ app = typer.Typer(
 
     and ask it, from another terminal:             **pedigree predict photo.jpg**
 
+    or on its web page:                            **pedigree open**
+
     A whole folder:                                **pedigree predict photos/ --out answers.csv**
 
     In the cloud, with your AWS credentials:       **pedigree --on aws run**
@@ -84,7 +67,7 @@ def options(
     context: typer.Context,
     on: Annotated[Place, typer.Option(help="Which cloud.", envvar="PEDIGREE_ON")] = Place.LAPTOP,
     stage: Annotated[
-        str, typer.Option(help="Which stage of cdk.json; laptop on the laptop, dev on AWS unless given.")
+        str, typer.Option(help="Which stage of cdk.json; unless given, laptop on the laptop and dev on AWS.")
     ] = "",
 ) -> None:
     """Compose the parts that every command uses."""
@@ -110,17 +93,21 @@ def run(
     epochs: Annotated[
         int | None,
         typer.Option(
-            min=0, max=1000, help="Epochs of the fine-tuning; if not given, as many as the tuning finds best."
+            min=0, max=1000, help="Epochs of the fine-tuning; unless given, as many as the tuning found best."
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**31 - 1, help="Draws everything random.")] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(min=0, max=2**31 - 1, help="The seed of everything random: the same seed, the same results."),
+    ] = None,
 ) -> None:
     """Do the whole job: deploy, prepare, extract features, tune, train, gate, serve, predict.
 
     Shows live what happens; Ctrl-C stops everything, and the next run with the same options goes on after the tuning
-    if it had come that far. Leaves build/run/summary.json and build/run/report.html.
+    if this one got that far. Leaves build/run/summary.json and build/run/report.html.
 
-    Examples:
+    For example:
+
     pedigree run
 
     pedigree run --data photos/ --trials 8
@@ -136,7 +123,8 @@ def run(
 def up(context: typer.Context) -> None:
     """Keep the local cloud running, and serve the last trained model again without training.
 
-    Prints the AWS endpoint, the API's address and its key, and what to type in another terminal. Ctrl-C ends it all.
+    Prints the AWS endpoint, the addresses of the page and of the API, its key, and what to type in another terminal.
+    Ctrl-C ends it all.
     """
     console: Console = context.obj
     stay_up(console.project, _laptop(console, "up"), console.screen)
@@ -144,14 +132,14 @@ def up(context: typer.Context) -> None:
 
 @app.command()
 def env(context: typer.Context) -> None:
-    """Print what points any AWS tool, and curl, at the running local cloud; for AWS, at what is deployed there.
+    """Print what points any AWS tool, and curl, at the running local cloud; with --on aws, at what is deployed there.
 
-    Use it so:   eval "$(pedigree env)"
+    Use it like this:   eval "$(pedigree env)"
 
     Then: aws sagemaker list-training-jobs, aws logs tail /aws/sagemaker/TrainingJobs, boto3, ...
     """
     console: Console = context.obj
-    _require_running(console)
+    console.require_running()
     unset = environment.OTHER_ACCOUNTS if isinstance(console.cloud, Laptop) else ()
     for line in environment.export_lines(environment.variables(console.cloud), unset):
         print(line)
@@ -161,12 +149,18 @@ def env(context: typer.Context) -> None:
 def tune(
     context: typer.Context,
     features: Annotated[
-        Path | None, typer.Option(help="What extract_features.py left; if not given, those of the last run.")
+        Path | None,
+        typer.Option(help="The features that extract_features.py left; unless given, those of the last run."),
     ] = None,
     trials: Annotated[int, typer.Option(min=1, max=100, help="How many hyperparameter settings are tried.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of the settings and of the photos' order.")] = 0,
+    seed: Annotated[
+        int,
+        typer.Option(min=0, max=2**31 - 1, help="The seed of the settings and of the photos' order."),
+    ] = 0,
     objective: Annotated[Objective, typer.Option(help="What is compared on the validation set.")] = Objective.ACCURACY,
-    sampler: Annotated[Sampler, typer.Option(help="Settings far apart, or drawn.")] = Sampler.SPREAD,
+    sampler: Annotated[
+        Sampler, typer.Option(help="How settings are chosen: far apart, or drawn at random.")
+    ] = Sampler.SPREAD,
     stopping: Annotated[Stopping, typer.Option(help="Which trials are ended early.")] = Stopping.NONE,
 ) -> None:
     """Tune the head on features that exist already, on this machine: seconds per trial, no jobs.
@@ -176,7 +170,7 @@ def tune(
     """
     console: Console = context.obj
     if features is None:
-        _require_running(console)
+        console.require_running()
         features = tuning.features_of_last_run(console.project, console.cloud)
     wanted = tuning.Sweep(trials, seed, str(objective), str(sampler), str(stopping))
     tuning.tune(console.project, console.screen, features, wanted)
@@ -187,7 +181,7 @@ def deploy(context: typer.Context) -> None:
     """Bring the stacks to the state of the sources, with the stock CDK CLI.
 
     `pedigree run` does this by itself. On the laptop with no local cloud running, one is started for the time it takes;
-    what was deployed is there again with the next start.
+    what was deployed is back with the next start.
     """
     console: Console = context.obj
     try:
@@ -200,48 +194,15 @@ def deploy(context: typer.Context) -> None:
         console.cloud.stop()
 
 
-@app.command()
-def predict(
-    context: typer.Context,
-    photos: Annotated[list[Path], typer.Argument(help="JPEG, PNG or WebP, up to 4.4 MB each; or one folder.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print what the API answers, one line per photo.")] = False,
-    out: Annotated[Path | None, typer.Option(help="For a folder: answers.csv or answers.jsonl.")] = None,
-    model: Annotated[
-        Path | None, typer.Option(help="For a folder: a model.tar.gz or what it holds; else the model in service.")
-    ] = None,
-) -> None:
-    """Ask the deployed model what is on photos, through the API that users call.
-
-    On the laptop a local cloud must be running: pedigree up
-
-    A folder, with all folders in it, is classified here, at full speed and by no API; with --model, no cloud is needed
-    either. A photo that cannot be used is a row with its reason; exit code 1 where there are any.
-
-    Examples:
-    pedigree predict photo.jpg
-
-    pedigree predict photos/ --out answers.csv
-    """
-    console: Console = context.obj
-    asked = prediction.asked(photos, as_json=as_json, out=out, model=model)
-    if isinstance(asked, prediction.Folder):
-        here = console.project.build / "models"
-        if model is None:
-            _require_running(console)
-        chosen = served_model(console.cloud, here) if model is None else given_model(model, here)
-        failures = predict_folder(console.project, console.screen, asked.photos, chosen, asked.out)
-    else:
-        _require_running(console)
-        failures = prediction.ask(Api.of(console.cloud, deployed(console.cloud)), console.screen, photos, as_json)
-    if failures:
-        raise typer.Exit(1)
+app.command()(predict)
+app.command("open")(open_page)
 
 
 @app.command("status")
 def show_status(context: typer.Context) -> None:
-    """Show the stacks, the last executions, the endpoint and its model's accuracy."""
+    """Show the stacks, the last executions, the endpoint, its model's accuracy and the page."""
     console: Console = context.obj
-    _require_running(console)
+    console.require_running()
     status.show_status(console.cloud, console.screen)
 
 
@@ -252,7 +213,7 @@ def report(
 ) -> None:
     """Print where the last run's report is: how it learned, its mistakes with their photos, findings, profile, trials.
 
-    With --on aws, where no run from here left one: brings that of the last execution that succeeded.
+    With --on aws, and no report of a run from here, the one of the last execution that succeeded is fetched.
     """
     console: Console = context.obj
     path = console.project.run / results.REPORT
@@ -262,7 +223,7 @@ def report(
             raise ConsoleError("The last run left no report.", f"The one before it: {former}")
         if isinstance(console.cloud, Laptop):  # whose runs all leave theirs on this disk
             raise ConsoleError("There is no report yet.", "Make one: pedigree run")
-        _require_running(console)
+        console.require_running()
         fetch_report(console.cloud, console.project.run)
     print(path)
     found = findings_in(console.project.run)
@@ -275,8 +236,8 @@ def report(
 @app.command()
 def doctor(
     context: typer.Context,
-    data: Annotated[str, typer.Option(help="Look for these photos, not for those that the settings name.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    data: Annotated[str, typer.Option(help="Check these photos instead of those that the settings name.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Look for what would stand in the way, and say for each thing what to do.
 
@@ -299,9 +260,10 @@ def doctor(
 def cost(
     context: typer.Context,
     trials: Annotated[
-        int | None, typer.Option(min=1, max=100, help="If not given, as many as the settings say.")
+        int | None,
+        typer.Option(min=1, max=100, help="How many trials a run has; unless given, as many as the settings say."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Estimate what the first deployment, a run and an idle month cost on AWS with a stage's settings.
 
@@ -342,11 +304,3 @@ def _laptop(console: Console, word: str) -> Laptop:
     if not isinstance(console.cloud, Laptop):
         raise ConsoleError(f"pedigree {word} is for the laptop: AWS is always up.", "Leave out: --on aws")
     return console.cloud
-
-
-def _require_running(console: Console) -> None:
-    """Connect: to AWS, or to the local cloud that runs already, for nobody waits for one to start to ask it once."""
-    if isinstance(console.cloud, Laptop):
-        _ = console.cloud.connection
-    else:
-        console.cloud.start()

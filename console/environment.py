@@ -10,7 +10,6 @@ from console.errors import ConsoleError
 from console.laptop import Laptop
 from console.prediction.api import Api
 from console.stacks import deployed
-from contract.names import ApiPath
 
 # What would lead AWS tools away from the local cloud.
 OTHER_ACCOUNTS: Final = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
@@ -35,7 +34,7 @@ def variables(cloud: Cloud) -> dict[str, str]:
     except ConsoleError:
         return found
     return found | {
-        "PEDIGREE_API_URL": api.url.removesuffix(ApiPath.PREDICT),
+        "PEDIGREE_API_URL": api.address,
         "PEDIGREE_API_KEY": api.key,
         "PEDIGREE_STATE_MACHINE": stage.state_machine_arn,
     }

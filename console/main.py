@@ -19,7 +19,7 @@ def main() -> None:
         sys.exit(interrupts.EXIT_CODE)
     except ConsoleError as error:
         screen.error(error.message, error.hint)
-    sys.exit(1)
+        sys.exit(error.exit_code)
 
 
 def _run() -> None:

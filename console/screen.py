@@ -33,9 +33,14 @@ class Screen:
         """Whether standard output is a terminal on which lines can be redrawn."""
         return self.out.is_terminal and not self.out.is_dumb_terminal
 
+    @property
+    def has_blocks(self) -> bool:
+        """Whether block characters can be shown on standard output."""
+        return self.is_live and not self.out.options.ascii_only
+
     def say(self, text: str = "", style: str = "") -> None:
         """Print a line as it is: no markup, and no wrapping that would break what people copy."""
-        self.out.print(text, style=style or None, markup=False, highlight=False, soft_wrap=True)
+        self.out.print(text, style=style or None, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """Print a table or another rich object."""
@@ -43,13 +48,13 @@ class Screen:
 
     def error(self, message: str, hint: str = "") -> None:
         """Print what went wrong, and what to do about it, on standard error."""
-        self.err.print(f"[bold red]Error:[/] {escape(message)}", soft_wrap=True)
+        self.err.print(f"[bold red]Error:[/] {escape(message)}", emoji=False, soft_wrap=True)
         if hint:
-            self.err.print(escape(hint), soft_wrap=True)
+            self.err.print(escape(hint), emoji=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a line on standard error."""
-        self.err.print(text, markup=False, soft_wrap=True)
+        self.err.print(text, markup=False, emoji=False, soft_wrap=True)
 
     @contextmanager
     def task(self, doing: str, done: str) -> Iterator[None]:
@@ -62,3 +67,12 @@ class Screen:
             self.say(f"{doing} ...")
             yield
         self.say(f"{done} ({time.monotonic() - start:.1f} s)")
+
+    @contextmanager
+    def waiting(self, why: str) -> Iterator[None]:
+        """Show on a terminal why nothing happens; elsewhere keep quiet."""
+        if self.err.is_terminal and not self.err.is_dumb_terminal:
+            with self.err.status(escape(why)):
+                yield
+        else:
+            yield

@@ -9,10 +9,11 @@ from rich.table import Table
 
 from console.cloud import Cloud
 from console.endpoint import describe_endpoint
+from console.prediction.api import address_of
 from console.screen import Screen, duration, percent
 from console.stacks import Deployed, command, deployed, describe_stacks
 from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_WARNINGS
-from contract.names import Prefix
+from contract.names import ApiPath, Prefix
 
 _EXECUTIONS_SHOWN = 5
 
@@ -30,6 +31,7 @@ def show_status(cloud: Cloud, screen: Screen) -> None:
     stage = deployed(cloud)
     _show_executions(cloud, stage, screen)
     _show_model(cloud, stage, screen)
+    screen.say(f"Page: {address_of(cloud, stage)}{ApiPath.PAGE} (opened with its key by: {command(cloud, 'open')})")
 
 
 def _show_executions(cloud: Cloud, stage: Deployed, screen: Screen) -> None:

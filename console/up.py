@@ -13,6 +13,7 @@ from console.prediction.api import Api
 from console.project import Project
 from console.screen import Screen
 from console.stacks import Deployed, deployed
+from contract.names import ApiPath
 
 # The model server loads torch: some seconds, half a minute on a busy machine.
 _ENDPOINT_SECONDS: Final = 180.0
@@ -46,9 +47,11 @@ def _introduce(cloud: Laptop, stage: Deployed, screen: Screen) -> None:
     with screen.task("Looking for the model", "Ready"):
         endpoint = await_endpoint(cloud, stage.endpoint_name, _ENDPOINT_SECONDS)
     api = Api.of(cloud, stage)
+    predict = api.at(ApiPath.PREDICT)
     screen.say()
     screen.say(f"AWS endpoint  {cloud.connection.endpoint}")
-    screen.say(f"API           {api.url}")
+    screen.say(f"Page          {api.at(ApiPath.PAGE)}")
+    screen.say(f"API           {predict}")
     screen.say(f"API key       {api.key}")
     if endpoint is None:
         screen.say("Model         none has been trained yet: make run")
@@ -63,8 +66,9 @@ def _introduce(cloud: Laptop, stage: Deployed, screen: Screen) -> None:
     screen.say('  eval "$(pedigree env)"')
     if endpoint is not None:
         key = shlex.quote(f"x-api-key: {api.key}")
+        screen.say("  pedigree open")
         screen.say("  pedigree predict PHOTO.jpg")
-        screen.say(f"  curl --data-binary @PHOTO.jpg -H 'Content-Type: image/jpeg' -H {key} {api.url}")
+        screen.say(f"  curl --data-binary @PHOTO.jpg -H 'Content-Type: image/jpeg' -H {key} {predict}")
     screen.say(f"  aws stepfunctions list-executions --state-machine-arn {stage.state_machine_arn}")
     screen.say(f"  aws s3 ls s3://{stage.bucket}/")
     screen.say()

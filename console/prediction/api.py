@@ -1,48 +1,35 @@
 """Asking the deployed API what is on a photo."""
 
 import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import httpx
 
 from console.cloud import Cloud
-from console.errors import ConsoleError
-from console.screen import Screen
+from console.prediction.failure import Cause, PhotoError, too_large
+from console.prediction.patience import Patience, Reply
+from console.prediction.refusal import json_object, not_understood, refusal, unreachable
 from console.stacks import Deployed
-from contract.inference import MAX_PHOTO_BYTES, Answer, ErrorCode
+from contract.front_door import API_KEY_HEADER, UPLOAD_FIELD, Upload
+from contract.inference import MAX_PHOTO_BYTES, MAX_UPLOAD_BYTES, TOP_K, Answer, Options
 from contract.names import ApiPath
+from contract.options import EXPLAIN, TOP
+from contract.photo_types import photo_type
 
-_BAR: Final = 30
-_NOT_SURE: Final = "Not sure: this may be nothing that the model knows. Nearest:"
-API_KEY_HEADER: Final = "x-api-key"
 # A cold endpoint on AWS answers within API Gateway's own 29 s or not at all.
 _TIMEOUT: Final = httpx.Timeout(40.0, connect=10.0)
-_SIGNATURES: Final = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-)
-# Errors that this console does not provoke: it and the API are not of the same version.
-_MISMATCH: Final = "What is deployed may not match this console: pedigree deploy"
-_HINTS: Final = {
-    ErrorCode.BAD_IMAGE: "Open it in a viewer: it may be damaged, or no photo at all.",
-    ErrorCode.EMPTY_BODY: "The file is empty.",
-    ErrorCode.FORBIDDEN: "The API key is not accepted. Was the stage just deployed? A new key takes a minute on AWS.",
-    ErrorCode.NOT_FOUND: "The API has no such path. Was another app deployed over it?",
-    ErrorCode.TOO_LARGE: f"Make it smaller: at most {MAX_PHOTO_BYTES / 1e6:.1f} MB and 64 megapixels.",
-    ErrorCode.UNSUPPORTED_TYPE: "JPEG, PNG and WebP are understood.",
-    ErrorCode.TOO_MANY_REQUESTS: "Wait a second and ask again.",
-    ErrorCode.UNAVAILABLE: "No model is being served yet, or it is starting: pedigree status",
-    ErrorCode.INTERNAL: "The API's log says more: aws logs tail",
-}
+# Of a file that is no photo: the API says so.
+_UNKNOWN_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True)
 class Api:
-    """Where photos are posted, and the key that opens it."""
+    """Where the API answers, without a slash at its end, and the key that opens it."""
 
-    url: str
+    address: str
     key: str
     ca_bundle: str | None = None
 
@@ -50,69 +37,89 @@ class Api:
     def of(cls, cloud: Cloud, deployed: Deployed) -> "Api":
         """Find address and key of what a stage has deployed."""
         key = cloud.client("apigateway").get_api_key(apiKey=deployed.api_key_id, includeValue=True)["value"]
-        base = cloud.predict_url(deployed.api_url).rstrip("/")
-        return cls(base if base.endswith(ApiPath.PREDICT) else base + ApiPath.PREDICT, key, cloud.ca_bundle())
+        return cls(address_of(cloud, deployed), key, cloud.ca_bundle())
+
+    def at(self, path: ApiPath) -> str:
+        """Return the full address of a path."""
+        return self.address + path
 
 
-def predict(api: Api, photo: Path) -> Answer:
-    """Return what the model sees on a photo, and whether it is sure.
-
-    Raises:
-        ConsoleError: the photo cannot be read or sent, or the API refused it; says why.
-    """
-    try:
-        content = photo.read_bytes()
-    except OSError as error:
-        raise ConsoleError(f"{photo}: {error.strerror}.") from error
-    headers = {"Content-Type": content_type(content), API_KEY_HEADER: api.key}
-    try:
-        with httpx.Client(verify=_trust(api), timeout=_TIMEOUT, trust_env=not api.ca_bundle) as client:
-            response = client.post(api.url, content=content, headers=headers)
-    except httpx.HTTPError as error:
-        raise ConsoleError(f"{api.url} does not answer: {error}", "Is the cloud running? pedigree status") from error
-    return _read(response, photo)
+def address_of(cloud: Cloud, deployed: Deployed) -> str:
+    """Return the address of the API that a stage has deployed, without a slash at its end."""
+    return cloud.predict_url(deployed.api_url).rstrip("/").removesuffix(ApiPath.PREDICT)
 
 
-def content_type(content: bytes) -> str:
-    """Return what a file is by its first bytes, whatever its name says; unknown is sent as what it is, bytes."""
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return "image/webp"
-    return next((kind for start, kind in _SIGNATURES if content.startswith(start)), "application/octet-stream")
+class Client:
+    """Asks the API about photos, one after the other, over one connection."""
+
+    def __init__(self, api: Api, patience: Patience) -> None:
+        self._api = api
+        self._patience = patience
+        trust = ssl.create_default_context(cafile=api.ca_bundle)
+        self._http = httpx.Client(verify=trust, timeout=_TIMEOUT, trust_env=not api.ca_bundle)
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self._http.close()
+
+    def predict(self, photo: bytes, options: Options) -> Answer:
+        """Return what the model sees on a photo; one too large for a request is uploaded first.
+
+        Raises:
+            PhotoError: it could not be sent, or the API refused it; says why.
+        """
+        if len(photo) > MAX_UPLOAD_BYTES:
+            raise too_large()
+        asked: dict[str, int | bool] = {TOP: options.top} if options.top != TOP_K else {}
+        if options.explain:
+            asked[EXPLAIN] = True
+        if len(photo) > MAX_PHOTO_BYTES:
+            response = self._post(ApiPath.PREDICT, json={UPLOAD_FIELD: self._upload(photo), **asked})
+        else:
+            headers = {"Content-Type": _content_type(photo)}
+            response = self._post(ApiPath.PREDICT, content=photo, headers=headers, params=asked or None)
+        try:
+            answer = Answer.read(json_object(response))
+        except (KeyError, TypeError, ValueError) as error:
+            raise not_understood(response) from error
+        if not answer.predictions or not all(0 <= one.probability <= 1 for one in answer.predictions):
+            raise not_understood(response)
+        return answer
+
+    def _upload(self, photo: bytes) -> str:
+        """Send a photo past the API, and return by which name the API knows it."""
+        response = self._post(ApiPath.UPLOADS, json={"bytes": len(photo), "content_type": _content_type(photo)})
+        try:
+            place = Upload.read(json_object(response))
+        except (KeyError, TypeError, ValueError) as error:
+            raise not_understood(response) from error
+        reply = self._send(place.url, lambda: self._http.put(place.url, content=photo, headers=dict(place.headers)))
+        if not reply.response.is_success:  # its own words are XML
+            status = reply.response.status_code
+            raise PhotoError(Cause.UPLOAD, f"The photo could not be uploaded: S3 answered {status}.")
+        return place.upload
+
+    def _post(self, path: ApiPath, *, headers: Mapping[str, str] | None = None, **body: Any) -> httpx.Response:
+        """Return the API's answer, where it is one and no error."""
+        url, key = self._api.at(path), {API_KEY_HEADER: self._api.key}
+        reply = self._send(url, lambda: self._http.post(url, headers=key | dict(headers or {}), **body))
+        if not reply.response.is_success:
+            raise refusal(reply)
+        return reply.response
+
+    def _send(self, url: str, request: Callable[[], httpx.Response]) -> Reply:
+        try:
+            return self._patience.send(request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise unreachable(url.partition("?")[0], error) from error  # what follows may sign an upload
 
 
-def _trust(api: Api) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=api.ca_bundle)
-
-
-def _read(response: httpx.Response, photo: Path) -> Answer:
-    body = _json(response)
-    if response.status_code == httpx.codes.OK and "predictions" in body:
-        return Answer.read(body)
-    error = body.get("error")
-    if not isinstance(error, dict) or "code" not in error:
-        raise ConsoleError(f"{photo}: the API answered {response.status_code}: {response.text[:200]}")
-    code = str(error["code"])
-    hint = _HINTS.get(ErrorCode(code), _MISMATCH) if code in set(ErrorCode) else ""
-    raise ConsoleError(
-        f"{photo}: {error.get('message', '')} ({response.status_code} {code}, request {error.get('request_id', '?')})",
-        hint,
-    )
-
-
-def _json(response: httpx.Response) -> dict[str, Any]:
-    try:
-        body = response.json()
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def show_answer(screen: Screen, photo: Path, answer: Answer) -> None:
-    """Say what is on a photo, with a bar for each probability."""
-    screen.say(str(photo), style="bold")
-    if answer.confident is False:
-        screen.say(f"  {_NOT_SURE}")
-    width = max(len(prediction.label) for prediction in answer.predictions)
-    for one in answer.predictions:
-        bar = "█" * round(_BAR * one.probability) if screen.is_live else "#" * round(_BAR * one.probability)
-        screen.say(f"  {one.label:<{width}}  {100 * one.probability:5.1f} %  {bar}".rstrip())
+def _content_type(photo: bytes) -> str:
+    """Return what a file is by its first bytes, whatever its name says."""
+    return photo_type(photo) or _UNKNOWN_TYPE

@@ -11,7 +11,7 @@ from typing import IO, Any, Final
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from console import process
-from console.errors import ConsoleError
+from console.errors import ConsoleError, UsageError
 from console.files import replacing
 from console.interrupts import shielded
 from console.prediction.model import program_of
@@ -28,15 +28,15 @@ def check_out(out: Path | None) -> Path:
     """Return where the answers go.
 
     Raises:
-        ConsoleError: that is nowhere, or in a form that there is not.
+        UsageError: that is nowhere, or in a form that there is not.
     """
     hint = "A table: --out answers.csv, or JSON lines: --out answers.jsonl"
     if out is None:
-        raise ConsoleError("For a folder, say where the answers shall go.", hint)
+        raise UsageError("For a folder, say where the answers shall go.", hint)
     if out.suffix.lower() not in FORMATS:
-        raise ConsoleError(f"{out}: only .csv and .jsonl can be written.", hint)
+        raise UsageError(f"{out}: only .csv and .jsonl can be written.", hint)
     if out.is_dir():
-        raise ConsoleError(f"{out} is a folder.", hint)
+        raise UsageError(f"{out} is a folder.", hint)
     return out
 
 

@@ -8,7 +8,7 @@ from console.commands import app
 from console.project import Project
 from tests.console.test_findings import WARNING
 
-COMMANDS = ("up", "env", "tune", "deploy", "run", "status", "predict", "report", "doctor", "cost", "down")
+COMMANDS = ("up", "env", "tune", "deploy", "run", "status", "predict", "open", "report", "doctor", "cost", "down")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -63,6 +63,7 @@ def test_executions_endpoint_and_accuracy_are_shown(cloud: FakeCloud, screen: Sc
     cloud.stub("sagemaker").add_response("describe_model_package", _package(known))
     show_status(cloud, screen)
     text = written.getvalue()
+    assert "Page: https://api/ (opened with its key by: pedigree open)" in text
     assert "Found by the rules of its training: 0 errors, 2 warnings" in text
     assert "run-1" in text
     assert "1:15" in text
