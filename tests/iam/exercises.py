@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from contract.inference import STATUS, ErrorCode
+from contract.names import ApiPath
 from infra.reaper.memory import TAG, Memory
 from tests.iam import seeds
 from tests.iam.live import Outcome, Subject
@@ -32,6 +34,8 @@ _CAPTURE_SECONDS = 30.0
 _LOG_SECONDS = 5.0
 # A function's log lines are written after its answer.
 _LOGS_SECONDS = 0.5
+# The front door keeps what it read of the model in production for ten seconds.
+_REMEMBERED_SECONDS = 12.0
 # What an execution that is stopped has to stop, and what had started that.
 _STOPS = {
     "sagemaker:StopTrainingJob": "createTrainingJob",
@@ -66,6 +70,7 @@ class Exercises:
             return
         if role.arn in self._functions and self._is_behind_the_api(role):
             yield lambda: self._post(role, statement)
+            yield lambda: self._ask_all_of_the_api(role, statement)
         # What works by a schedule may have worked beside an execution, which does not ask it for anything.
         asked = [] if self._is_asked_directly(role) else list(self._asked(role, statement))
         for recording, moment in asked:
@@ -165,6 +170,31 @@ class Exercises:
         while not failure and self.subject.refusal(role, statement, known) is None and time.monotonic() < deadline:
             time.sleep(0.2)
         return self._judge(role, statement, known, failure, "the API answers with an error")
+
+    def _ask_all_of_the_api(self, role: Role, statement: Statement) -> Outcome:
+        """Ask the API everything besides a photo's breed, until what it remembers from before is forgotten."""
+        known, deadline = len(self.subject.trail.update()), time.monotonic() + _REMEMBERED_SECONDS
+        while not (failure := self._wrong_in_api()) and time.monotonic() < deadline:
+            time.sleep(1)
+        return self._judge(role, statement, known, failure, "the API answers with an error")
+
+    def _wrong_in_api(self) -> str:
+        """Return what of the API does not answer as it should; nothing where all of it does."""
+        stage = self.subject.stage
+        health, breeds = stage.api("GET", ApiPath.HEALTH), stage.api("GET", ApiPath.BREEDS)
+        if health.is_error or breeds.is_error:
+            return f"health {health.status_code}, breeds {breeds.status_code}"
+        if health.json()["model"] is None or health.json()["model"]["accuracy"] is None:
+            return "health knows no accuracy"
+        example = stage.api("GET", breeds.json()["breeds"][0]["example"])
+        name, sent = stage.send_upload(draw_photo(toy_photos(seed=0)[0]))
+        uploaded = stage.api("POST", ApiPath.PREDICT, json={"upload": name})
+        absent = stage.api("POST", ApiPath.PREDICT, json={"upload": "a" * len(name)})
+        statuses = {"example": example, "upload": sent, "uploaded": uploaded}
+        wrong = [f"{what} {answer.status_code}" for what, answer in statuses.items() if answer.is_error]
+        if absent.status_code != STATUS[ErrorCode.NOT_FOUND]:
+            wrong.append(f"an upload that is not there {absent.status_code}")
+        return ", ".join(wrong)
 
     def _interrupt(self, role: Role, statement: Statement) -> Outcome:
         """Stop an execution while a job of it runs."""
