@@ -35,7 +35,8 @@ _CROPS: Final = (
 )
 _VERSIONS: Final = 1 + len(_CROPS)
 _WORDS: Final = _FREQUENCIES * _FREQUENCIES // 64
-LOOK_BYTES: Final = _VERSIONS * _WORDS * 8
+WHOLE_BYTES: Final = _WORDS * 8  # of the whole photo, first in a look
+LOOK_BYTES: Final = _VERSIONS * WHOLE_BYTES
 # Pairs compared at once: 32 MiB of 64-bit words.
 _AT_ONCE: Final = 1 << 22
 # Pairs whose crops are compared at once.

@@ -20,6 +20,7 @@ from training.dataset_layout import FoundPhoto, find_photos
 from training.duplicates import MOST_PHOTOS, NearDuplicates, find_near_duplicates
 from training.environment import channel_variable
 from training.errors import PhotosError
+from training.examples import save_examples
 from training.manifest import Manifest
 from training.photo_file import PhotoResult, prepare_photo
 from training.photo_list import list_files
@@ -31,6 +32,7 @@ from training.workers import map_in_processes
 MOST_SHOWN: Final = 10
 # The test photos stay files: the smoke test takes one of them out of the bucket, and they are read once.
 SHARDED: Final = ("train", "valid")
+FOLDERS: Final = (*SPLITS, PreparedFile.EXAMPLES)
 
 
 def say(text: str) -> None:
@@ -69,6 +71,7 @@ def prepare(
             (build / place).parent.mkdir(parents=True, exist_ok=True)
             _decoded(build, number).rename(build / place)
         near_duplicates = find_near_duplicates(arranged.looks, build)
+        save_examples(build / PreparedFile.EXAMPLES, build, folders, arranged.sizes, arranged.looks)
         for split in SHARDED if shard_photos else ():
             files = list_files(build / split, folders)
             say(f"{split}: {shard_files(build / split, folders, files, shard_photos):,} shards")
@@ -85,7 +88,7 @@ def _check_target(source: Source, model_dir: Path) -> None:
     if Path(source.text).expanduser().is_dir() and (target.is_relative_to(local) or local.is_relative_to(target)):
         raise PhotosError(f"the model dir {model_dir} and the source {source.text} overlap: give another --model-dir")
     ours = any((model_dir / name).exists() for name in (PreparedFile.SUMMARY, PreparedFile.MANIFEST))
-    if not ours and any((model_dir / split).exists() for split in SPLITS):
+    if not ours and any((model_dir / name).exists() for name in FOLDERS):
         raise PhotosError(f"{model_dir} holds photos that this job did not put there: give an empty --model-dir")
 
 
@@ -104,13 +107,13 @@ def _decoded(build: Path, number: int) -> Path:
 
 
 def _publish(build: Path, model_dir: Path, manifest: Manifest) -> None:
-    """Move the splits into place. summary.json marks the folder as ours before, manifest.json as complete after."""
+    """Move the folders into place. summary.json marks the folder as ours before, manifest.json as complete after."""
     (model_dir / PreparedFile.MANIFEST).unlink(missing_ok=True)
     (model_dir / PreparedFile.SUMMARY).touch()
-    for split in SPLITS:
-        if (model_dir / split).exists():
-            shutil.rmtree(model_dir / split)
-        shutil.move(build / split, model_dir / split)
+    for name in FOLDERS:
+        if (model_dir / name).exists():
+            shutil.rmtree(model_dir / name)
+        shutil.move(build / name, model_dir / name)
     manifest.save(model_dir)
 
 

@@ -55,6 +55,7 @@ def test_a_data_set_is_left_in_the_model_dir(make_set: SetMaker, tmp_path: Path)
     assert len(photos_below(tmp_path / "out")) == 12
     assert "valid/002.Boxer/0.jpg" in photos_below(tmp_path / "out")
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "examples",
         "manifest.json",
         "summary.json",
         "test",
