@@ -49,11 +49,12 @@ def smoke_test_states(facts: Facts) -> States:
         "ModelApprovalStatus": "Approved",
         "ApprovalDescription": expr(f"'in service at {facts.endpoint_name} since ' & $now()"),
     }
-    # What the model is and how good stands in the registry.
+    # What the model is and how good stands in the registry. The front door shows examples out of the prepared set.
     record = {
         "model_package_arn": expr("$package"),
         "endpoint_config_name": expr("$config"),
         "training_job_name": expr("$training_job_name"),
+        "prepared_uri": expr("$prepared_uri"),
         "execution_arn": expr("$states.context.Execution.Id"),
         "deployed_at": expr("$now()"),
     }

@@ -94,6 +94,7 @@ def test_production_is_recorded_only_after_the_smoke_test(aws: FakeAws) -> None:
     record = aws.objects["production/model.json"]
     assert record["training_job_name"] == output["training_job_name"]
     assert record["model_package_arn"] == output["model_package_arn"]
+    assert record["prepared_uri"] == output["prepared_uri"]
     assert record["endpoint_config_name"] == aws.requests["updateEndpoint"][-1]["EndpointConfigName"]
 
 
