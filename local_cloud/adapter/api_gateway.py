@@ -19,10 +19,11 @@ class _EventTooLargeError(Exception):
 
 
 def install() -> None:
-    """Have REST APIs refuse, as on AWS, what Lambda does not take as an event."""
+    """Have REST APIs refuse, as on AWS, what Lambda does not take as an event, and keys that were switched off."""
     from ministack.services import apigateway_v1
 
     call_lambda, execute = apigateway_v1._call_lambda_raw, apigateway_v1._execute_in_scope
+    update_api_key = apigateway_v1._update_api_key
 
     @functools.wraps(call_lambda)
     async def call_lambda_raw(function: str, event: dict[str, Any], **scope: Any) -> Any:
@@ -37,6 +38,15 @@ def install() -> None:
         except _EventTooLargeError:
             return apigateway_v1._GatewayError("REQUEST_TOO_LARGE", TOO_LONG)
 
+    @functools.wraps(update_api_key)
+    def updated_api_key(key_id: str, data: dict[str, Any]) -> Any:
+        # A patch says what is new as text, and the text "false" would be true.
+        for operation in data.get("patchOperations", []):
+            if operation.get("path") == "/enabled":
+                operation["value"] = str(operation.get("value")).lower() == "true"
+        return update_api_key(key_id, data)
+
+    apigateway_v1._update_api_key = updated_api_key
     apigateway_v1._call_lambda_raw = call_lambda_raw
     apigateway_v1._execute_in_scope = execute_in_scope
 

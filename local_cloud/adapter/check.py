@@ -43,6 +43,7 @@ PRIVATE_NAMES: Final[dict[str, tuple[str, ...]]] = {
         "_gateway_error_response",
         "_rest_apis",
         "_stages_v1",
+        "_update_api_key",
     ),
     "services.cloudwatch": (
         "_alarms",

@@ -134,6 +134,20 @@ def test_a_wrong_key_is_refused(api: Api) -> None:
     assert api.post(b"x", key="wrong") == (403, {"message": "Forbidden"})
 
 
+def test_a_key_is_refused_from_when_it_is_switched_off_until_it_is_switched_on(
+    cloud: RunningCloud, api_id: str, api: Api
+) -> None:
+    gateway = cloud.client("apigateway")
+    (plan,) = gateway.get_usage_plans()["items"]
+    key = gateway.create_api_key(name="switched", enabled=True)
+    gateway.create_usage_plan_key(usagePlanId=plan["id"], keyId=key["id"], keyType="API_KEY")
+    for enabled, expected in (("false", 403), ("true", 200)):
+        switch = {"op": "replace", "path": "/enabled", "value": enabled}
+        assert gateway.update_api_key(apiKey=key["id"], patchOperations=[switch])["enabled"] is (enabled == "true")
+        assert api.post(b"x", key=key["value"])[0] == expected
+    gateway.delete_api_key(apiKey=key["id"])
+
+
 def test_a_body_larger_than_the_gateway_takes_is_refused_in_the_apis_own_words(api: Api) -> None:
     status, body = api.post(b"x" * (10 * 1024 * 1024 + 1))
     assert (status, body["error"]["code"]) == (413, "TooLarge")
