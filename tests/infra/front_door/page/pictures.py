@@ -1,0 +1,56 @@
+"""Takes the pictures of the page that are in docs/images.
+
+python -m tests.infra.front_door.page.pictures                         with drawn dogs and a stand-in for the model
+python -m tests.infra.front_door.page.pictures ADDRESS KEY PHOTO       of an API that runs
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import sync_playwright
+
+from infra.front_door.page import load_page
+from tests.infra.front_door.page.fake_api import KEY, FakeApi
+from tests.infra.front_door.page.page_driver import PageDriver, launch
+from tests.infra.front_door.page.photos import drawn
+
+IMAGES: Final = Path(__file__).parents[4] / "docs" / "images"
+_SHARP: Final = {"device_scale_factor": 1.25}
+WINDOWS: Final[Mapping[str, dict[str, Any]]] = {
+    "page-desktop": {"viewport": {"width": 1180, "height": 860}, **_SHARP},
+    "page-dark": {"viewport": {"width": 1180, "height": 860}, "color_scheme": "dark", **_SHARP},
+    "page-phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
+}
+
+
+def take(folder: Path, address: str, key: str, photo: Path) -> None:
+    """Write a picture of the answer for each of WINDOWS below ``folder``."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        for name, window in WINDOWS.items():
+            with PageDriver(address, key, browser=browser, reduced_motion="reduce", **window) as page:
+                page.drop(photo)
+                page.settle(len(page.answer().rows))
+                page.screenshot(folder / f"{name}.png", whole=True)
+        browser.close()
+
+
+def main(arguments: list[str]) -> None:
+    """Take them."""
+    with ExitStack() as stack:
+        if arguments:
+            address, key, photo = arguments[0], arguments[1], Path(arguments[2])
+        else:
+            known = drawn(1, "test")
+            photo = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "photo.jpg"
+            photo.write_bytes(known[sorted(known)[0]])
+            address, key = stack.enter_context(FakeApi(load_page(), known, drawn(2, "train"))).url, KEY
+        take(IMAGES, address, key, photo)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
