@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNTIME := $(VENV)/.runtime
 CHECKS := $(VENV)/.checks
+JUPYTER := $(VENV)/.jupyter
 NODE := node_modules/.package-lock.json
 export PATH := $(CURDIR)/$(BIN):$(CURDIR)/node_modules/.bin:$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -18,7 +19,7 @@ TRIALS ?= 4
 EPOCHS ?=
 NAME ?=
 
-.PHONY: help setup run up test test-all test-aws prove-iam check settings security format snapshots bench synth deploy down destroy clean
+.PHONY: help setup run up notebook test test-all test-aws prove-iam check settings security format snapshots bench synth deploy down destroy clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,10 @@ $(CHECKS): requirements-dev.txt $(RUNTIME)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -r requirements-dev.txt
 	@touch $@
 
+$(JUPYTER): notebooks/requirements.txt $(CHECKS)
+	$(BIN)/python -m pip install --quiet -c constraints.txt -r notebooks/requirements.txt
+	@touch $@
+
 $(NODE): package.json package-lock.json
 	@node --version >/dev/null 2>&1 || { echo "Pedigree needs Node 20 or newer for the AWS CDK CLI" >&2; exit 1; }
 	npm ci --silent
@@ -50,6 +55,10 @@ run: setup ## the whole job; DATA=<toy|folder|zip|https URL|s3://...> BACKBONE=.
 
 up: setup ## keep the local cloud running and serve the last trained model
 	@exec $(BIN)/pedigree up
+
+notebook: $(JUPYTER) ## the notebook in JupyterLab, on the cloud that `make up` runs, or ON=aws STAGE=...
+	@variables="$$($(BIN)/pedigree $(if $(ON),--on "$(ON)") $(if $(STAGE),--stage "$(STAGE)") env)" && eval "$$variables" \
+	  && exec $(BIN)/jupyter lab notebooks/train_and_deploy.ipynb
 
 test: $(CHECKS) $(NODE) ## the tests, without the slow ones
 	$(BIN)/python -m pytest -m "not slow"
