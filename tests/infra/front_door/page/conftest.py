@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def drawn_dogs() -> Mapping[str, bytes]:
     """Return a drawn photo of each of the toy set's breeds, by label."""
-    return drawn(1, "test")
+    return drawn(1)
 
 
 @pytest.fixture(scope="session")
 def drawn_examples() -> Mapping[str, bytes]:
     """Return another one of each."""
-    return drawn(2, "train")
+    return drawn(2)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ KEY = "a-key-for-tests-0123456789"
 STAGE = "/v1"
 GOOD = Health(ready=True, endpoint="InService", version=3, accuracy=0.975)
 # Photos that differ so much in brightness, of 255 and on average, are e times less probable to show the same.
-_SOFTNESS = 6.0
+_SOFTNESS = 12.0
 
 
 @dataclass(frozen=True)

@@ -164,8 +164,9 @@ class PageDriver:
         return int(width), int(height)
 
     def screenshot(self, path: Path, *, whole: bool = False) -> None:
-        """Write what the window shows, or all of the page, to ``path``, every movement at its end."""
-        self.page.screenshot(path=path, animations="disabled", full_page=whole)
+        """Write what the window shows, or all of the page, to a .png or .jpg, every movement at its end."""
+        quality = 90 if path.suffix == ".jpg" else None
+        self.page.screenshot(path=path, quality=quality, animations="disabled", full_page=whole)
 
     def _launch(self) -> "Browser":
         from playwright.sync_api import sync_playwright

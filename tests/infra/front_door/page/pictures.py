@@ -35,7 +35,7 @@ def take(folder: Path, address: str, key: str, photo: Path) -> None:
             with PageDriver(address, key, browser=browser, reduced_motion="reduce", **window) as page:
                 page.drop(photo)
                 page.settle(len(page.answer().rows))
-                page.screenshot(folder / f"{name}.png", whole=True)
+                page.screenshot(folder / f"{name}.jpg", whole=True)
         browser.close()
 
 
@@ -45,10 +45,10 @@ def main(arguments: list[str]) -> None:
         if arguments:
             address, key, photo = arguments[0], arguments[1], Path(arguments[2])
         else:
-            known = drawn(1, "test")
+            known = drawn(4)
             photo = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "photo.jpg"
-            photo.write_bytes(known[sorted(known)[0]])
-            address, key = stack.enter_context(FakeApi(load_page(), known, drawn(2, "train"))).url, KEY
+            photo.write_bytes(known["Snowcap Sledder"])
+            address, key = stack.enter_context(FakeApi(load_page(), known, drawn(3))).url, KEY
         take(IMAGES, address, key, photo)
 
 
