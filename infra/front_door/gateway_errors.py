@@ -36,7 +36,7 @@ def add_gateway_errors(api: apigateway.RestApi, origins: Sequence[str]) -> None:
     nothing that a stranger could not be told.
     """
     readable = f"'{origins[0]}'" if len(origins) == 1 else "method.request.header.Origin"
-    headers = {"Access-Control-Allow-Origin": readable} if origins else None
+    headers = {"X-Request-Id": "context.requestId"} | ({"Access-Control-Allow-Origin": readable} if origins else {})
     for construct_id, (response_type, code, message) in _ERRORS.items():
         body = {"error": {"code": str(code), "message": message, "request_id": "$context.requestId"}}
         is_default = construct_id.startswith("Default")

@@ -11,6 +11,12 @@ from constructs import Construct
 
 from infra.settings import Api
 
+# The usage plan holds each key to its limits. What a method answers to all callers together, strangers where it wants no
+# key, has room for so many keys at theirs: were it for one, whoever uses up a key would lock out all others.
+_KEYS: Final = 10
+# What API Gateway gives to all APIs of an account and region, unless AWS raised it.
+_MOST_PER_SECOND: Final = 10_000
+_MOST_AT_ONCE: Final = 5_000
 _FIELDS: Final = {
     "request_id": "$context.requestId",
     "trace_id": "$context.xrayTraceId",
@@ -41,8 +47,8 @@ class ApiLogs(Construct):
         """Return how a stage is throttled, logged, measured and traced."""
         return apigateway.StageOptions(
             stage_name=stage_name,
-            throttling_rate_limit=limits.requests_per_second,
-            throttling_burst_limit=limits.burst,
+            throttling_rate_limit=min(_KEYS * limits.requests_per_second, _MOST_PER_SECOND),
+            throttling_burst_limit=min(_KEYS * limits.burst, _MOST_AT_ONCE),
             access_log_destination=apigateway.LogGroupLogDestination(self._access),
             access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_FIELDS)),
             # Errors only: an informative log holds a line for each step of each request.

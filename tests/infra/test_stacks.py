@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from contract.inference import STATUS, ErrorCode
-from contract.names import Output, stack_name
+from contract.names import ApiPath, Output, stack_name
 from contract.names import Stack as Part
 from infra.policies import ON_EVERYTHING
 from infra.settings import Settings
@@ -130,10 +130,16 @@ def test_the_image_is_built_in_the_cloud_only_where_none_is_given(templates: Tem
     assert bool(resources(templates, "Custom::PedigreeImage")) is (settings.image is None)
 
 
-def test_every_method_needs_a_key(templates: Templates) -> None:
-    methods = resources(templates, "AWS::ApiGateway::Method")
-    assert {method["Properties"]["HttpMethod"] for method in methods.values()} == {"POST", "ANY"}
-    assert all(method["Properties"]["ApiKeyRequired"] for method in methods.values())
+def test_everything_but_the_page_and_the_documentation_needs_a_key(templates: Templates) -> None:
+    parts = {
+        name: found["Properties"]["PathPart"]
+        for name, found in resources(templates, "AWS::ApiGateway::Resource").items()
+    }
+    methods = [method["Properties"] for method in resources(templates, "AWS::ApiGateway::Method").values()]
+    assert {method["HttpMethod"] for method in methods} == {"GET", "POST", "ANY"}
+    root = ""
+    open_ones = {parts.get(method["ResourceId"].get("Ref"), root) for method in methods if not method["ApiKeyRequired"]}
+    assert open_ones == {path.strip("/") for path in (ApiPath.PAGE, ApiPath.DOCS, ApiPath.DOCUMENT)}
 
 
 def test_the_key_s_value_stands_in_no_template(templates: Templates) -> None:
@@ -147,6 +153,13 @@ def test_the_usage_plan_throttles_as_the_settings_say(templates: Templates, sett
     assert plan["Properties"]["Throttle"] == limits
 
 
+def test_one_key_at_its_limits_leaves_room_for_others(templates: Templates, settings: Settings) -> None:
+    ((_, stage),) = resources(templates, "AWS::ApiGateway::Stage").items()
+    (limits,) = stage["Properties"]["MethodSettings"]
+    assert limits["ThrottlingRateLimit"] >= 2 * settings.api.requests_per_second
+    assert limits["ThrottlingBurstLimit"] >= 2 * settings.api.burst
+
+
 def test_the_gateway_s_own_errors_have_our_shape(templates: Templates) -> None:
     responses = resources(templates, "AWS::ApiGateway::GatewayResponse").values()
     statuses = set()
@@ -154,6 +167,7 @@ def test_the_gateway_s_own_errors_have_our_shape(templates: Templates) -> None:
         properties = response["Properties"]
         error = json.loads(properties["ResponseTemplates"]["application/json"])["error"]
         assert error.keys() == {"code", "message", "request_id"}
+        assert properties["ResponseParameters"]["gatewayresponse.header.X-Request-Id"] == "context.requestId"
         code = ErrorCode(error["code"])
         if not properties["ResponseType"].startswith("DEFAULT"):
             assert properties["StatusCode"] == str(STATUS[code])
