@@ -11,8 +11,8 @@ from constructs import Construct
 
 from infra.settings import Api
 
-# The usage plan holds each key to its limits. What a method answers to all callers together, strangers where it wants no
-# key, has room for so many keys at theirs: were it for one, whoever uses up a key would lock out all others.
+# The usage plan holds each key to its limits. What a method answers to all callers together, strangers where it wants
+# no key, has room for so many keys at theirs: were it for one, whoever uses up a key would lock out all others.
 _KEYS: Final = 10
 # What API Gateway gives to all APIs of an account and region, unless AWS raised it.
 _MOST_PER_SECOND: Final = 10_000
