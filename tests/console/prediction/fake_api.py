@@ -34,7 +34,7 @@ class Told:
     body: Any = field(default_factory=lambda: BOXER)
     headers: Mapping[str, str] = field(default_factory=dict)
     drop: bool = False
-    before: Callable[[], None] | None = None
+    before: Callable[[], object] | None = None
 
     @property
     def content(self) -> bytes:

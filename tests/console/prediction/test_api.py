@@ -1,7 +1,8 @@
 import json
-import time
+import threading
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from console.prediction.api import Api, Client
@@ -213,12 +214,16 @@ def test_a_connection_that_is_lost_with_the_photo_on_its_way_is_not_asked_again(
     assert len(api.requests) == 1
 
 
-def test_an_api_that_is_too_slow_is_given_up(api: FakeApi, patience: Patience, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.prediction.api._TIMEOUT", 0.05)
-    api.tell(Told(before=lambda: time.sleep(0.5)))
+def test_an_api_that_is_too_slow_is_given_up(
+    api: FakeApi, patience: Patience, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.prediction.api._TIMEOUT", httpx.Timeout(10.0, read=0.05))
+    may_answer = threading.Event()
+    api.tell(Told(before=lambda: may_answer.wait(10)))
     with Client(api.api, patience) as client, pytest.raises(PhotoError, match="does not answer: timed out"):
         client.predict(JPEG, Options())
-    assert len(api.requests) == 1
+    may_answer.set()
+    assert pauses == []
 
 
 @pytest.mark.parametrize("url", ["https://api/prod", "https://api/prod/", "https://api/prod/predict"])
