@@ -81,9 +81,9 @@ class _Handler(BaseHTTPRequestHandler):
         raise AttributeError(name)
 
     def _answer(self) -> None:
-        length = int(self.headers.get("Content-Length", "0"))
+        size = int(self.headers.get("Content-Length", "0"))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        asked = Asked(self.command, self.path, headers, self.rfile.read(length), self.client_address[1])
+        asked = Asked(self.command, self.path, headers, self.rfile.read(size), self.client_address[1])
         self.api.requests.append(asked)
         told = self.api.next()
         if told.before is not None:
@@ -92,7 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.send_response(told.status)
-        for name, value in {"Content-Length": str(len(told.content)), **told.headers}.items():
+        length = {} if "Transfer-Encoding" in told.headers else {"Content-Length": str(len(told.content))}
+        for name, value in (length | dict(told.headers)).items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(told.content)

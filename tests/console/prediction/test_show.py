@@ -30,6 +30,12 @@ def test_labels_figures_and_bars_stand_below_each_other(screen: Screen, written:
     ]
 
 
+def test_characters_of_two_columns_are_counted_as_two(screen: Screen, written: io.StringIO) -> None:
+    show_answer(screen, "dog.jpg", Answer([Prediction("秋田犬", 0.5), Prediction("Boxer", 0.5)]))
+    bar = "#" * 15
+    assert written.getvalue().splitlines()[1:] == [f"  秋田犬   50.0 %  {bar}", f"  Boxer    50.0 %  {bar}"]
+
+
 def test_a_terminal_has_bars_to_an_eighth_of_a_character() -> None:
     screen, written = terminal()
     show_answer(screen, "dog.jpg", ANSWER)
