@@ -14,7 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
+
+from contract.front_door import API_KEY_HEADER
+from contract.names import ApiPath
 
 ROOT = Path(__file__).parents[2]
 # Set by tests/end_to_end/on_aws.py alone, so that nothing reaches for an account by accident.
@@ -132,6 +136,52 @@ class AwsCheckout(Checkout):
     def serving(self) -> Iterator[dict[str, str]]:
         """Yield the variables that lead to the endpoint, which has been serving all the time."""
         yield self.variables()
+
+
+@dataclass(frozen=True)
+class Finished:
+    """One run of the whole job, as it was left."""
+
+    checkout: Checkout
+    code: int
+    output: str
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.checkout.root / "build" / "run" / "summary.json").read_text("utf-8"))
+        return found
+
+
+@dataclass(frozen=True)
+class Up:
+    """A cloud that serves the model, with the variables that lead to it."""
+
+    checkout: Checkout
+    variables: dict[str, str]
+
+    @property
+    def key(self) -> str:
+        """The API key."""
+        return self.variables["PEDIGREE_API_KEY"]
+
+    def post(self, body: bytes, content_type: str = "image/jpeg", key: str | None = None) -> httpx.Response:
+        headers = {"content-type": content_type, API_KEY_HEADER: key or self.key}
+        return self.request("POST", ApiPath.PREDICT, content=body, headers=headers)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        url = f"{self.variables['PEDIGREE_API_URL']}/{path.lstrip('/')}"
+        return httpx.request(method, url, timeout=60, trust_env=IS_ON_AWS, **options)
+
+    def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Return the answer to whoever has the key."""
+        return self.request(method, path, headers={API_KEY_HEADER: self.key}, **options)
+
+    def aws(self, *arguments: str) -> Any:
+        environment = self.checkout.environment | self.variables
+        command = [sys.executable, "-m", "awscli", *arguments, "--output", "json"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
 
 
 def _without(*prefixes: str) -> dict[str, str]:

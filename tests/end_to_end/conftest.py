@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tests.end_to_end.checkout import IS_ON_AWS, ON_AWS, AwsCheckout, Checkout, copy_checkout
+from tests.end_to_end.checkout import IS_ON_AWS, ON_AWS, AwsCheckout, Checkout, Finished, Up, copy_checkout
 from tests.real_photos import DOGS
 from training.toy import draw_photo, toy_photos
 
@@ -71,3 +71,18 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with Image.open(whole[1]) as image:
         image.rotate(3).convert("CMYK").save(first / "print.jpg")
     return root
+
+
+@pytest.fixture(scope="session")
+def finished(checkout: Checkout, photos: Path) -> Finished:
+    """The whole job, run once for all tests that look at what it left."""
+    done = checkout.pedigree("run", "--data", photos, "--trials", "2", "--epochs", "1")
+    return Finished(checkout, done.returncode, done.stdout)
+
+
+@pytest.fixture(scope="module")
+def up(finished: Finished) -> Iterator[Up]:
+    """Serve its model again."""
+    assert finished.code == 0, finished.output
+    with finished.checkout.serving() as variables:
+        yield Up(finished.checkout, variables)
