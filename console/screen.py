@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -68,11 +68,6 @@ class Screen:
             yield
         self.say(f"{done} ({time.monotonic() - start:.1f} s)")
 
-    @contextmanager
-    def waiting(self, why: str) -> Iterator[None]:
-        """Show on a terminal why nothing happens; elsewhere keep quiet."""
-        if self.err.is_terminal and not self.err.is_dumb_terminal:
-            with self.err.status(escape(why)):
-                yield
-        else:
-            yield
+    def waiting(self, why: str) -> AbstractContextManager[object]:
+        """Show why nothing happens, while it does not; where there is no terminal, rich keeps quiet."""
+        return self.err.status(escape(why))

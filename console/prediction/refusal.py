@@ -32,7 +32,7 @@ def refusal(reply: Reply) -> PhotoError:
     code, request_id = str(error["code"]), str(error.get("request_id", "?"))
     hint = _HINTS.get(ErrorCode(code), _MISMATCH) if code in set(ErrorCode) else ""
     if reply.retry_after is not None:
-        hint = f"{hint} It wants to be left alone for {reply.retry_after:.0f} s.".lstrip()
+        hint = f"It asks to be left alone for {reply.retry_after:.0f} s. {hint}".rstrip()
     times = f", asked {reply.attempts} times" if reply.attempts > 1 else ""
     return PhotoError(
         code,

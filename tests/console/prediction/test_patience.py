@@ -115,13 +115,11 @@ def test_a_date_is_held_against_this_clock_where_the_api_does_not_tell_its_own()
     assert retry_after(httpx.Response(503)) is None
 
 
-def test_a_terminal_sees_how_long_it_waits_and_a_log_does_not(pauses: list[float]) -> None:
-    said = {}
-    for is_terminal in (True, False):
-        file = io.StringIO()
-        err = Console(file=file, force_terminal=is_terminal, width=100, _environ={"TERM": "xterm"})
-        patience = Patience(Screen(err=err), sleep=pauses.append, draw=lambda: 0.0)
-        patience.send(answers(429, 200, Retry_After="12"))
-        said[is_terminal] = file.getvalue()
-    assert "The API is busy (429). Asking again in 12 s" in said[True]
-    assert said[False] == ""
+@pytest.mark.parametrize(("term", "is_told"), [("xterm", True), ("dumb", False), ("", False)])
+def test_a_terminal_sees_how_long_it_waits_and_a_log_does_not(pauses: list[float], term: str, is_told: bool) -> None:
+    file = io.StringIO()
+    err = Console(file=file, force_terminal=bool(term), width=100, _environ={"TERM": term})
+    patience = Patience(Screen(err=err), sleep=pauses.append, draw=lambda: 0.0)
+    patience.send(answers(429, 200, Retry_After="12"))
+    assert ("The API is busy (429). Asking again in 12 s" in file.getvalue()) is is_told
+    assert is_told or file.getvalue() == ""
