@@ -173,11 +173,13 @@ def test_what_is_transparent_is_put_on_white(open_page: OpenPage, api: FakeApi, 
 def test_a_photo_can_be_taken(open_page: OpenPage, api: FakeApi) -> None:
     page = open_page()
     page.page.get_by_role("button", name="Take a photo").click()
+    page.page.locator("#shoot:enabled").wait_for()
+    page.page.evaluate("() => { window.stream = document.querySelector('#video').srcObject; }")
     page.page.get_by_role("button", name="Take the photo").click()
     page.answer()
     red, green, blue = np.asarray(api.predictions()[0].image()).mean(axis=(0, 1))
     assert green > 1.5 * max(red, blue)  # Chromium's test pattern
-    assert page.page.evaluate("document.querySelector('#video').srcObject") is None  # and the camera is off again
+    assert page.page.evaluate("stream.getTracks().map((one) => one.readyState)") == ["ended"]  # the camera is off
 
 
 def test_the_photo_and_what_the_model_looked_at_take_turns(open_page: OpenPage, api: FakeApi, dog: Path) -> None:
@@ -213,6 +215,22 @@ def test_a_breed_without_an_example_is_shown_all_the_same(open_page: OpenPage, a
     page.drop(dog)
     assert len(page.answer().rows) == 5
     assert page.page.locator("#breeds .example svg").count() == 5
+
+
+def test_an_example_that_was_refused_is_asked_for_again(
+    open_page: OpenPage, api: FakeApi, dog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    respond = api.respond
+    with monkeypatch.context() as busy:
+        busy.setattr(api, "respond", lambda asked: (429, {}, b"") if "/photo" in asked.path else respond(asked))
+        page = open_page()
+        page.drop(dog)
+        page.answer()
+        page.page.wait_for_load_state("networkidle")
+    assert page.page.locator("#breeds img:visible").count() == 0
+    page.drop(dog)
+    page.answer()
+    page.settle(5)
 
 
 def test_before_the_first_photo_it_shows_what_it_knows(open_page: OpenPage) -> None:

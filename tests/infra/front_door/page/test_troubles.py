@@ -1,6 +1,7 @@
 """What the page says when there is no answer, in a real browser."""
 
 import io
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from PIL import Image
 
 from contract.front_door import API_KEY_HEADER
 from contract.inference import ErrorCode, InferenceError
-from tests.infra.front_door.page.fake_api import KEY, FakeApi
+from tests.infra.front_door.page.fake_api import KEY, Asked, FakeApi
 from tests.infra.front_door.page.page_driver import OpenPage
 from tests.infra.front_door.page.photos import opened
 
@@ -87,6 +88,24 @@ def test_an_empty_file_is_said_to_be_empty(open_page: OpenPage, api: FakeApi, tm
     page.drop(file)
     assert page.message().startswith("This file is empty.")
     assert api.predictions() == []
+
+
+def test_what_is_dropped_but_no_file_is_told(open_page: OpenPage) -> None:
+    page = open_page()
+    page.settle(6)
+    page.page.evaluate(
+        "() => { const text = new DataTransfer(); text.setData('text/plain', 'https://example.com/a.jpg');"
+        " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: text, bubbles: true })); }"
+    )
+    assert page.message().startswith("That was no file.")
+
+
+def test_a_camera_that_may_not_be_used_is_told(open_page: OpenPage) -> None:
+    page = open_page()
+    page.settle(6)
+    page.page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }")
+    page.page.get_by_role("button", name="Take a photo").click()
+    assert page.message().startswith("The camera cannot be used.")
 
 
 def test_heic_that_the_browser_cannot_open_goes_to_the_model_as_it_is(
@@ -219,16 +238,46 @@ def test_an_explanation_that_fails_leaves_the_answer(open_page: OpenPage, api: F
     assert page.page.locator("#photo").is_visible()
 
 
-def test_a_newer_photo_is_the_one_that_is_answered(
-    open_page: OpenPage, api: FakeApi, drawn_dogs: Mapping[str, bytes], save: Save
+def test_a_photo_that_takes_long_to_open_gives_way_to_a_newer_one(
+    open_page: OpenPage, drawn_dogs: Mapping[str, bytes], save: Save
+) -> None:
+    first, second = list(drawn_dogs)[:2]
+    page = open_page()
+    page.page.evaluate(
+        "() => { const real = createImageBitmap; let slow = new Promise((done) => { window.goOn = done; });"
+        " window.createImageBitmap = async (...given) => { const wait = slow; slow = null; await wait;"
+        " window.read = (window.read ?? 0) + 1; return real(...given); }; }"
+    )
+    page.drop(save("first.png", opened(drawn_dogs[first])))
+    page.drop(save("second.png", opened(drawn_dogs[second])))
+    assert page.answer().breed == second
+    page.page.evaluate("goOn()")
+    page.page.wait_for_function("() => window.read === 2")
+    page.page.wait_for_timeout(300)
+    assert page.answer().breed == second
+
+
+def test_an_answer_that_comes_late_gives_way_to_a_newer_one(
+    open_page: OpenPage, api: FakeApi, drawn_dogs: Mapping[str, bytes], save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = list(drawn_dogs)[:2]
     page = open_page()
     page.settle(6)
-    page.drop(save("first.png", opened(drawn_dogs[first]).resize((1500, 1000))))
+    go_on, asked, respond = threading.Event(), threading.Event(), api.respond
+
+    def late(request: Asked) -> tuple[int, dict[str, str], bytes]:
+        if "/predict" in request.path and not asked.is_set():
+            asked.set()
+            go_on.wait(20)
+        return respond(request)
+
+    monkeypatch.setattr(api, "respond", late)
+    page.drop(save("first.png", opened(drawn_dogs[first])))
+    assert asked.wait(20)
     page.drop(save("second.png", opened(drawn_dogs[second])))
     assert page.answer().breed == second
-    page.page.wait_for_timeout(500)
+    go_on.set()
+    page.page.wait_for_timeout(300)
     assert page.answer().breed == second
 
 
