@@ -257,6 +257,27 @@ def test_a_photo_that_takes_long_to_open_gives_way_to_a_newer_one(
     assert page.answer().breed == second
 
 
+def test_an_answer_that_never_comes_is_waited_for_no_longer_than_the_gateway_waits(
+    open_page: OpenPage, api: FakeApi, dog: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = open_page()
+    page.settle(6)
+    go_on, respond = threading.Event(), api.respond
+
+    def never(request: Asked) -> tuple[int, dict[str, str], bytes]:
+        go_on.wait(60)
+        return respond(request)
+
+    monkeypatch.setattr(api, "respond", never)
+    page.page.clock.install()
+    page.drop(dog)
+    page.page.locator("#waiting").wait_for()
+    page.page.wait_for_function("() => document.querySelector('#stage').classList.contains('asking')")
+    page.page.clock.fast_forward(41_000)
+    assert page.message().startswith("The model takes too long.")
+    go_on.set()
+
+
 def test_an_answer_that_comes_late_gives_way_to_a_newer_one(
     open_page: OpenPage, api: FakeApi, drawn_dogs: Mapping[str, bytes], save: Save, monkeypatch: pytest.MonkeyPatch
 ) -> None:
