@@ -1,6 +1,5 @@
 """The API without a cloud: serves the real page with its real headers, and names the photo it knows best."""
 
-import base64
 import io
 import json
 import math
@@ -175,8 +174,3 @@ def heat(photo: Image.Image) -> bytes:
         file, "JPEG"
     )
     return file.getvalue()
-
-
-def data_of(explanation: str) -> bytes:
-    """Return the file in a data: address."""
-    return base64.b64decode(explanation.partition(",")[2])
