@@ -36,7 +36,7 @@ import torch
 
 from benchmarks.record import report
 from benchmarks.serving import load
-from benchmarks.serving.artifact import DOGS, ROOT, add_int8, make_artifact, photos_in
+from benchmarks.serving.artifact import DOGS, ROOT, make_artifact, photos_in
 from benchmarks.serving.exchanges import Load
 from benchmarks.serving.peers import install_peers
 from benchmarks.serving.servers import (
@@ -144,7 +144,6 @@ def main() -> None:
         peers = install_peers() if {"litserve", "torchserve", "same_engine"} & set(options.only) else scratch
         base = scratch / "artifact"
         model = make_artifact(base, options.photos)
-        quantised = add_int8(model, options.photos)
         photos = options.photos / "test"
         picked = run_engine(model, "auto", photos, 1.0, scratch)
         engine = picked["kind"]
@@ -152,7 +151,6 @@ def main() -> None:
         kinds |= {"ours": ours(base, engine), "same_engine": same_engine(peers, model, engine)}
         kinds["float32"] = ours(base, "openvino")
         notes = [f"engine: {picked['engine']}, batch {picked['batch']}; {json.dumps(picked['facts'], default=str)}"]
-        notes.append(f"int8: {json.dumps(quantised)}")
         bench = Bench(scratch, photos, options.seconds, kinds, model, engine)
         rounds, left_out = measure_rounds(bench, options.only, options.rounds)
         report("serving", ratios_of(rounds, engine), [*notes, *left_out, *described(rounds), device()])

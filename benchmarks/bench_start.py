@@ -2,9 +2,10 @@
 
 Command:   make bench NAME=start             (five pairs, about five minutes on 2 cores)
 Baseline:  the limits: 30 s without and 10 s with what an earlier start of the same artifact kept.
-Ours:      container.serve on the artifact, as an endpoint is started: process begun until GET /ping says 200. Cold: the
-           artifact's and the user's cache are empty. Warm: the start after that one, with the same caches. Files that
-           the system has in memory stay there; the installed packages' compiled code is there for both.
+Ours:      container.serve on an artifact as a training leaves it, as an endpoint is started: process begun until GET
+           /ping says 200. Cold: the artifact's and the user's cache are empty. Warm: the start after that one, with the
+           same caches. Files that the system has in memory stay there; the installed packages' compiled code is there
+           for both.
 Expected:  cold_over_30s and warm_over_10s below 1 on 2 cores without a GPU; warm_over_cold says what is kept is worth.
 """
 

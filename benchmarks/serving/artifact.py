@@ -6,7 +6,7 @@ batch norms know real photos' statistics, and the head's bias decides.
 """
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ def photos_in(folder: Path) -> list[Path]:
 
 
 def make_artifact(base: Path, photos: Path) -> Path:
-    """Write an artifact with check photos and serving code into ``base``/model, and return that.
+    """Write an artifact with check photos, quantised network and serving code into ``base``/model, and return that.
 
     Args:
         base: becomes SAGEMAKER_BASE_DIR.
@@ -63,21 +63,14 @@ def make_artifact(base: Path, photos: Path) -> Path:
     save_artifact(model_dir, classifier.eval(), classes, {"test_accuracy": 0.0})
     valid = scaled(photos_in(photos / "valid")[:CHECK_PHOTOS], spec)
     logits = eager_logits(classifier, spec.normalise(valid)).numpy()
-    CheckPhotos(valid.numpy(), np.zeros(len(valid), np.int64), logits).save(model_dir / ArtifactFile.CHECK)
+    check = CheckPhotos(valid.numpy(), np.zeros(len(valid), np.int64), logits)
+    check.save(model_dir / ArtifactFile.CHECK)
     copy_serving_code(ROOT, model_dir)
-    return model_dir
-
-
-def add_int8(model_dir: Path, photos: Path) -> dict[str, Any]:
-    """Quantise the network of an artifact, as a training does, and return what that would say of it.
-
-    Args:
-        model_dir: of ``make_artifact``.
-        photos: a folder with train/.
-    """
     train = list_files(photos / "train", class_folders(photos / "train"))
-    check = CheckPhotos.load(model_dir / ArtifactFile.CHECK)
-    return leave_quantised(load_artifact(model_dir), train, PhotoReader(photos), check, model_dir)
+    said = leave_quantised(load_artifact(model_dir), train, PhotoReader(photos), check, model_dir)
+    if not said["kept"]:
+        raise RuntimeError(f"no quantised network: {said['reason']}")
+    return model_dir
 
 
 def scaled(paths: list[Path], spec: Preprocessing) -> Tensor:
