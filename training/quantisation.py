@@ -154,9 +154,7 @@ def _quantise(model: LoadedModel, photos: _Photos, path: Path) -> None:
     nncf.set_log_level(logging.WARNING)
     data = nncf.Dataset(photos, one_photo)
     with contextlib.redirect_stdout(io.StringIO()):  # its progress bars are no lines of a log
-        quantised = nncf.quantize(
-            graph, data, subset_size=len(photos), ignored_scope=ignored, advanced_parameters=half
-        )
+        quantised = nncf.quantize(graph, data, subset_size=len(photos), ignored_scope=ignored, advanced_parameters=half)
     openvino.save_model(quantised, path, compress_to_fp16=False)
 
 

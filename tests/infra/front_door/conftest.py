@@ -9,6 +9,7 @@ from botocore.stub import Stubber
 from infra.front_door import production, uploads
 from tests.infra.front_door.aws import Aws
 
+
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     """Return the clients of the function, each answering what a test has prepared and nothing else."""
