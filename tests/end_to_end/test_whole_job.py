@@ -1,78 +1,19 @@
 """The road itself: `pedigree run` on real photos, then the API, the stock AWS tools, a killed training and Ctrl-C."""
 
-import json
 import os
 import re
 import signal
 import struct
-import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 
-from contract.names import ApiPath
-from tests.end_to_end.checkout import IS_ON_AWS, TEST_SECONDS, Checkout, copy_checkout, end
+from tests.end_to_end.checkout import TEST_SECONDS, Finished, Up, copy_checkout, end
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
-
-
-@dataclass(frozen=True)
-class Finished:
-    """One run of the whole job, as it was left."""
-
-    checkout: Checkout
-    code: int
-    output: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.checkout.root / "build" / "run" / "summary.json").read_text("utf-8"))
-        return found
-
-
-@pytest.fixture(scope="module")
-def finished(checkout: Checkout, photos: Path) -> Finished:
-    done = checkout.pedigree("run", "--data", photos, "--trials", "2", "--epochs", "1")
-    return Finished(checkout, done.returncode, done.stdout)
-
-
-@dataclass(frozen=True)
-class Up:
-    """A cloud that serves the model, with the variables that lead to it."""
-
-    checkout: Checkout
-    variables: dict[str, str]
-
-    def post(self, body: bytes, content_type: str = "image/jpeg", key: str | None = None) -> httpx.Response:
-        headers = {"content-type": content_type, "x-api-key": key or self.variables["PEDIGREE_API_KEY"]}
-        return self.request("POST", ApiPath.PREDICT, content=body, headers=headers)
-
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(
-            method, self.variables["PEDIGREE_API_URL"] + path, timeout=60, trust_env=IS_ON_AWS, **options
-        )
-
-    def aws(self, *arguments: str) -> Any:
-        environment = self.checkout.environment | self.variables
-        command = [sys.executable, "-m", "awscli", *arguments, "--output", "json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def up(finished: Finished) -> Iterator[Up]:
-    assert finished.code == 0, finished.output
-    with finished.checkout.serving() as variables:
-        yield Up(finished.checkout, variables)
 
 
 def test_the_whole_job_succeeds_on_real_photos(finished: Finished) -> None:
@@ -143,7 +84,8 @@ def bomb(width: int, height: int) -> bytes:
     [
         pytest.param(b"rubbish" * 100, "image/jpeg", 400, id="rubbish"),
         pytest.param(b"", "image/jpeg", 400, id="empty"),
-        pytest.param(b"{}", "application/json", 415, id="wrong content type"),
+        pytest.param(b"GIF89a" * 100, "image/gif", 415, id="wrong content type"),
+        pytest.param(b"{}", "application/json", 400, id="JSON without a photo"),
         pytest.param(b"\xff\xd8\xff\xe0" + bytes(11_000_000), "image/jpeg", 413, id="11 MB"),
         pytest.param(bomb(30_000, 30_000), "image/png", 413, id="30,000 x 30,000 pixels"),
     ],

@@ -93,8 +93,15 @@ def test_what_can_be_computed_again_expires_and_resume_records_expire_first(
     data, _ = buckets(template_of())
     rules = data["Properties"]["LifecycleConfiguration"]["Rules"]
     days = {rule["Prefix"]: rule["ExpirationInDays"] for rule in rules if "ExpirationInDays" in rule}
-    assert days.keys() == {"features/", "checkpoints/", "resume/", "captures/", "locks/"}
+    assert days.keys() == {"features/", "checkpoints/", "resume/", "captures/", "locks/", "uploads/"}
     assert days["resume/"] < min(days["features/"], days["checkpoints/"])
+
+
+def test_uploads_are_gone_after_a_day_with_every_version(template_of: Callable[..., Template]) -> None:
+    data, _ = buckets(template_of())
+    (rule,) = [one for one in data["Properties"]["LifecycleConfiguration"]["Rules"] if one.get("Prefix") == "uploads/"]
+    assert rule["ExpirationInDays"] == 1
+    assert rule["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 def test_without_a_customer_key_s3_s_own_encrypt(template_of: Callable[..., Template]) -> None:

@@ -50,8 +50,9 @@ async function refusal(response) {
 
 const asJson = (response) => response.json();
 
+/** Unless told otherwise, the API names five labels, or all where there are fewer. */
 function predict(photo, key, { explain, signal }) {
-  const path = explain ? "predict?top=5&explain=true" : "predict?top=5";
+  const path = explain ? "predict?explain=true" : "predict";
   return call(path, key, asJson, { method: "POST", body: photo.body, headers: { "Content-Type": photo.type }, signal });
 }
 
