@@ -165,7 +165,7 @@ def _operation(
     name: str, summary: str, answers: dict[str, Any], errors: tuple[ErrorCode, ...] = (), **more: Any
 ) -> dict[str, Any]:
     """Return one operation; one that says ``security=[]`` is open to everybody, and knows no wrong key."""
-    ok = {"200": {"description": summary, "content": answers}}
+    ok = {"200": {"description": "What was asked for.", "content": answers}}
     always = tuple(code for code in _ALWAYS if code is not ErrorCode.FORBIDDEN) if "security" in more else _ALWAYS
     return {"operationId": name, "summary": summary, **more, "responses": ok | _errors(always + errors)}
 

@@ -1,6 +1,7 @@
 """The front door of a running stage: every way to send a photo, what it says of itself, and its page in a browser."""
 
 import base64
+import contextlib
 import io
 import shutil
 import ssl
@@ -15,7 +16,8 @@ from contract.front_door import Upload
 from contract.inference import MAX_PHOTO_BYTES
 from contract.names import ApiPath
 from infra.front_door.document import api_document
-from tests.end_to_end.checkout import TEST_SECONDS, Up
+from tests.end_to_end.checkout import TEST_SECONDS, Up, copy_checkout
+from tests.end_to_end.local_stage import add_stage, running_stage
 from tests.infra.front_door.page.page_driver import CHROMIUM, PageDriver
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
@@ -95,15 +97,22 @@ def test_the_document_that_is_served_is_the_one_that_was_deployed(up: Up) -> Non
     assert up.request("GET", ApiPath.DOCUMENT).json() == api_document()
 
 
-@pytest.fixture
-def page(up: Up) -> Iterator[PageDriver]:
+@contextlib.contextmanager
+def opened(address: str, key: str) -> Iterator[PageDriver]:
+    """Open the page, and see that it asks nobody but its API and breaks none of its own rules."""
     pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: requirements-dev.txt")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with PageDriver(up.variables["PEDIGREE_API_URL"], up.key) as opened:
-        yield opened
-        assert [said for said in opened.complaints if not said.startswith("Failed to load resource")] == []
-        assert opened.elsewhere == []
+    with PageDriver(address, key) as page:
+        yield page
+        assert [said for said in page.complaints if not said.startswith("Failed to load resource")] == []
+        assert page.elsewhere == []
+
+
+@pytest.fixture
+def page(up: Up) -> Iterator[PageDriver]:
+    with opened(up.variables["PEDIGREE_API_URL"], up.key) as page:
+        yield page
 
 
 def test_a_photo_dropped_on_the_page_gets_its_breed_with_examples_and_what_the_model_looked_at(
@@ -134,3 +143,35 @@ def test_a_text_file_is_told_to_be_no_photo(page: PageDriver, tmp_path: Path) ->
     shutil.copy(__file__, tmp_path / "notes.txt")
     page.drop(tmp_path / "notes.txt")
     assert "no photo" in page.message()
+
+
+@pytest.mark.laptop_only("its machine has the decoder for HEIC, that of an endpoint on AWS has not")
+def test_a_heic_photo_that_the_browser_cannot_open_is_left_to_the_model(
+    page: PageDriver, photo: Path, labels: list[str], tmp_path: Path
+) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    with Image.open(photo) as image:
+        pillow_heif.from_pillow(image.convert("RGB")).save(tmp_path / "phone.heic")
+    page.drop(tmp_path / "phone.heic")
+    assert {label for label, _ in page.answer().rows} == set(labels)
+
+
+def test_a_wrong_key_is_told_of(up: Up, photo: Path) -> None:
+    with opened(up.variables["PEDIGREE_API_URL"], "no-such-key") as page:
+        page.drop(photo)
+        assert "not accepted" in page.message()
+
+
+@pytest.mark.slow
+@pytest.mark.laptop_only("starts a local cloud of its own")
+def test_where_no_endpoint_is_the_page_says_that_no_model_is_available(
+    photo: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    checkout = copy_checkout(tmp_path_factory.mktemp("empty") / "pedigree")
+    add_stage(checkout, "empty")
+    with running_stage(checkout, "empty") as stage:
+        health = stage.api("GET", ApiPath.HEALTH).json()
+        assert health == {"ready": False, "endpoint": "Absent", "model": None}
+        with opened(stage.variables["PEDIGREE_API_URL"], stage.variables["PEDIGREE_API_KEY"]) as page:
+            page.drop(photo)
+            assert "not available" in page.message()
