@@ -5,12 +5,12 @@ import json
 import logging
 from typing import Any, Final
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 from contract.inference import RESPONSE_TYPE, STATUS, ErrorCode, InferenceError
+from infra.front_door.clients import make_client
 from infra.front_door.question import Question
 
 LOG: Final = logging.getLogger("pedigree.front_door")
@@ -38,7 +38,7 @@ def runtime() -> Any:
     config = Config(
         connect_timeout=2, read_timeout=_READ_SECONDS, retries={"total_max_attempts": 1}, tcp_keepalive=True
     )
-    return boto3.client("sagemaker-runtime", config=config)
+    return make_client("sagemaker-runtime", config)
 
 
 def ask(endpoint_name: str, question: Question) -> str:

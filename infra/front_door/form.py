@@ -3,10 +3,6 @@
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from python_multipart import FormParser
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
-
 from contract.front_door import MULTIPART_TYPE
 from contract.inference import MAX_PHOTO_BYTES, PHOTO_FIELD, ErrorCode, InferenceError
 
@@ -29,6 +25,11 @@ def read_form(body: bytes, content_type: str) -> Form:
     Raises:
         InferenceError: BAD_REQUEST or EMPTY_BODY; the message says what a form is to hold.
     """
+    # Forms are rare, and this takes a tenth of the time that a new container has until its first answer.
+    from python_multipart import FormParser
+    from python_multipart.exceptions import FormParserError
+    from python_multipart.multipart import parse_options_header
+
     form = Form()
     _, options = parse_options_header(content_type)
     try:
