@@ -4,6 +4,8 @@ from typing import Final
 
 from contract.inference import CONTENT_TYPES, HEIC_TYPES
 
+# All that may be sent; HEIC is read only where its decoder is.
+PHOTO_TYPES: Final = (*CONTENT_TYPES, *HEIC_TYPES)
 _JPEG, _PNG, _WEBP = CONTENT_TYPES
 _HEIC: Final = HEIC_TYPES[0]
 # The brands of ISO 23008-12 (HEIF) whose pictures are coded with HEVC, or may be.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from contract.inference import (
     CONTENT_TYPES,
-    HEIC_TYPES,
     JSON_TYPE,
     MAX_PHOTOS,
     PHOTO_FIELD,
@@ -18,6 +17,7 @@ from contract.inference import (
 )
 from contract.json_body import json_object
 from contract.options import given_as_text, read_options
+from contract.photo_types import PHOTO_TYPES
 from vision.photos import heic_installed
 
 
@@ -38,7 +38,7 @@ class Request:
 
 def photo_types() -> tuple[str, ...]:
     """Return the media types of the photos that can be decoded here."""
-    return CONTENT_TYPES + HEIC_TYPES if heic_installed() else CONTENT_TYPES
+    return PHOTO_TYPES if heic_installed() else CONTENT_TYPES
 
 
 def media_type_of(content_type: str | None) -> str:

@@ -4,10 +4,12 @@ Of botocore alone: boto3 brings S3's transfers along, which nothing here needs, 
 """
 
 import functools
+import os
 from typing import Any, Final
 
 import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 # Short, since a person waits; what these are asked changes nothing, so asking twice is safe.
 _PATIENCE: Final[dict[str, Any]] = {
@@ -38,3 +40,14 @@ def s3() -> Any:
 def sagemaker() -> Any:
     """Return the client that looks at endpoint and registry."""
     return make_client("sagemaker", Config(**_PATIENCE))
+
+
+def read_object(key: str) -> bytes | None:
+    """Return what the bucket holds under a key; None: nothing."""
+    try:
+        content: bytes = s3().get_object(Bucket=os.environ["BUCKET"], Key=key)["Body"].read()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchKey":
+            return None
+        raise
+    return content

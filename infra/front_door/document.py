@@ -9,8 +9,6 @@ from typing import Any, Final
 
 from contract.front_door import API_KEY_HEADER, MULTIPART_TYPE, UPLOAD_FIELD, UPLOAD_SECONDS
 from contract.inference import (
-    CONTENT_TYPES,
-    HEIC_TYPES,
     JSON_TYPE,
     MAX_PHOTO_BYTES,
     MAX_PHOTOS,
@@ -23,8 +21,8 @@ from contract.inference import (
 )
 from contract.names import ApiPath
 from contract.options import EXPLAIN, TOP
+from contract.photo_types import PHOTO_TYPES
 
-_PHOTO_TYPES: Final = (*CONTENT_TYPES, *HEIC_TYPES)
 _BASE64: Final = {"type": "string", "format": "byte"}
 _BINARY: Final = {"type": "string", "format": "binary"}
 # What any request may be told, whatever it asks for: by the gateway, or because something broke.
@@ -143,7 +141,7 @@ def _schemas() -> dict[str, Any]:
         "NewUpload": _closed(
             ["bytes", "content_type"],
             bytes=whole | {"minimum": 1, "maximum": MAX_UPLOAD_BYTES},
-            content_type=text | {"enum": list(_PHOTO_TYPES)},
+            content_type=text | {"enum": list(PHOTO_TYPES)},
         ),
         "Upload": _object(
             ["upload", "method", "url", "headers", "expires_in"],
@@ -176,7 +174,7 @@ def _predict() -> dict[str, Any]:
         for name, schema in _options().items()
     ]
     as_json = {"oneOf": [_ref("OnePhoto"), _ref("SeveralPhotos"), _ref("UploadedPhoto")]}
-    content = {kind: {"schema": _BINARY} for kind in _PHOTO_TYPES}
+    content = {kind: {"schema": _BINARY} for kind in PHOTO_TYPES}
     content |= {MULTIPART_TYPE: {"schema": _ref("Form")}} | _json(as_json)
     errors = (ErrorCode.NOT_FOUND, ErrorCode.TOO_LARGE, ErrorCode.UNSUPPORTED_TYPE, *_NEEDS_MODEL)
     return _operation(

@@ -19,7 +19,7 @@ from contract.front_door import Breed, Health
 from contract.inference import ErrorCode, InferenceError
 from contract.metrics import FINAL_TEST_ACCURACY
 from contract.names import ApiPath, Prefix, PreparedFile
-from infra.front_door.clients import s3, sagemaker
+from infra.front_door.clients import read_object, sagemaker
 from infra.front_door.endpoint import unavailable
 
 LOG: Final = logging.getLogger("pedigree.front_door")
@@ -68,7 +68,7 @@ class Examples:
 
 def read_record() -> dict[str, Any]:
     """Return what an execution wrote down of the model that it put into service; nothing where none has yet."""
-    found = _object(_RECORD)
+    found = read_object(_RECORD)
     record: dict[str, Any] = {} if found is None else json.loads(found)
     return record
 
@@ -94,7 +94,7 @@ def read_examples() -> Examples:
     """
     prepared = str(RECORD.get().get("prepared_uri", ""))
     prefix = f"{urlsplit(prepared).path.strip('/')}/{PreparedFile.EXAMPLES}"
-    classes = _object(f"{prefix}/classes.json") if prepared else None
+    classes = read_object(f"{prefix}/classes.json") if prepared else None
     if classes is None:
         raise unavailable("the breeds are not known: no model is in service yet, or it was trained by an older version")
     return Examples(prefix, tuple(json.loads(classes)["labels"]))
@@ -124,20 +124,10 @@ def example_photo(number: str) -> bytes:
     examples = EXAMPLES.get()
     count = len(examples.labels)
     known = number.isascii() and number.isdecimal() and len(number) < 7 and int(number) < count
-    photo = _object(examples.path(int(number))) if known else None
+    photo = read_object(examples.path(int(number))) if known else None
     if photo is None:
         raise InferenceError(ErrorCode.NOT_FOUND, f"there is no such breed: a number from 0 to {count - 1} expected")
     return photo
-
-
-def _object(key: str) -> bytes | None:
-    try:
-        content: bytes = s3().get_object(Bucket=os.environ["BUCKET"], Key=key)["Body"].read()
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            return None
-        raise
-    return content
 
 
 def _endpoint(name: str) -> tuple[str, int | None]:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from contract.front_door import MULTIPART_TYPE, UPLOAD_FIELD
-from contract.inference import CONTENT_TYPES, HEIC_TYPES, JSON_TYPE, MAX_PHOTO_BYTES, ErrorCode, InferenceError
+from contract.inference import JSON_TYPE, MAX_PHOTO_BYTES, ErrorCode, InferenceError
 from contract.json_body import json_object
 from contract.options import Given, attributes_of, given_as_text, read_options
-from contract.photo_types import photo_type
+from contract.photo_types import PHOTO_TYPES, photo_type
 from infra.front_door.form import read_form
 from infra.front_door.request import Request
 
-ACCEPTED: Final = (*CONTENT_TYPES, *HEIC_TYPES, MULTIPART_TYPE, JSON_TYPE)
+ACCEPTED: Final = (*PHOTO_TYPES, MULTIPART_TYPE, JSON_TYPE)
 
 
 @dataclass(frozen=True)

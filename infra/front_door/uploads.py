@@ -3,21 +3,19 @@
 import os
 import re
 import secrets
-from typing import Any, Final
-
-from botocore.exceptions import ClientError
+from typing import Final
 
 from contract.front_door import UPLOAD_SECONDS, Upload
-from contract.inference import CONTENT_TYPES, HEIC_TYPES, MAX_UPLOAD_BYTES, ErrorCode, InferenceError
+from contract.inference import MAX_UPLOAD_BYTES, ErrorCode, InferenceError
 from contract.json_body import json_object
 from contract.names import Prefix
 from contract.options import told
-from infra.front_door.clients import s3
+from contract.photo_types import PHOTO_TYPES
+from infra.front_door.clients import read_object, s3
 
 # 144 random bits: who does not know an upload's name cannot guess it.
 _NAME_BYTES: Final = 18
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{24}")
-_TYPES: Final = (*CONTENT_TYPES, *HEIC_TYPES)
 
 
 def new_upload(body: bytes) -> Upload:
@@ -38,9 +36,9 @@ def new_upload(body: bytes) -> Upload:
         raise InferenceError(
             ErrorCode.TOO_LARGE, f"the photo has {size} bytes, at most {MAX_UPLOAD_BYTES} can be uploaded"
         )
-    if kind not in _TYPES:
+    if kind not in PHOTO_TYPES:
         raise InferenceError(
-            ErrorCode.UNSUPPORTED_TYPE, f'"content_type": {told(kind)}: one of {", ".join(_TYPES)} expected'
+            ErrorCode.UNSUPPORTED_TYPE, f'"content_type": {told(kind)}: one of {", ".join(PHOTO_TYPES)} expected'
         )
     name = secrets.token_urlsafe(_NAME_BYTES)
     where = {"Bucket": os.environ["BUCKET"], "Key": _key(name), "ContentType": kind, "ContentLength": size}
@@ -56,13 +54,9 @@ def uploaded(name: str) -> bytes:
     """
     if _NAME.fullmatch(name) is None:
         raise _absent(name)
-    try:
-        found: dict[str, Any] = s3().get_object(Bucket=os.environ["BUCKET"], Key=_key(name))
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchKey":
-            raise _absent(name) from error
-        raise
-    photo: bytes = found["Body"].read()
+    photo = read_object(_key(name))
+    if photo is None:
+        raise _absent(name)
     return photo
 
 

@@ -18,7 +18,7 @@ from contract.names import ApiPath
 from infra.front_door.document import api_document
 from tests.end_to_end.checkout import TEST_SECONDS, Up, copy_checkout
 from tests.end_to_end.local_stage import add_stage, running_stage
-from tests.infra.front_door.page.page_driver import CHROMIUM, PageDriver
+from tests.infra.front_door.page.page_driver import PageDriver, need_browser
 
 pytestmark = pytest.mark.timeout(TEST_SECONDS)
 
@@ -100,9 +100,7 @@ def test_the_document_that_is_served_is_the_one_that_was_deployed(up: Up) -> Non
 @contextlib.contextmanager
 def opened(address: str, key: str) -> Iterator[PageDriver]:
     """Open the page, and see that it asks nobody but its API and breaks none of its own rules."""
-    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: requirements-dev.txt")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
+    need_browser()
     with PageDriver(address, key) as page:
         yield page
         assert [said for said in page.complaints if not said.startswith("Failed to load resource")] == []

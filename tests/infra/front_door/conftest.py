@@ -6,7 +6,7 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from infra.front_door import production, uploads
+from infra.front_door import clients, production, uploads
 from tests.infra.front_door.aws import Aws
 
 
@@ -16,7 +16,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
     session = boto3.Session("AKIDEXAMPLE", "x", region_name="eu-west-1")
     s3 = session.client("s3", config=Config(signature_version="s3v4"))
     sagemaker = session.client("sagemaker")
-    monkeypatch.setattr(production, "s3", lambda: s3)
+    monkeypatch.setattr(clients, "s3", lambda: s3)
     monkeypatch.setattr(uploads, "s3", lambda: s3)
     monkeypatch.setattr(production, "sagemaker", lambda: sagemaker)
     monkeypatch.setenv("ENDPOINT_NAME", "pedigree-dev")

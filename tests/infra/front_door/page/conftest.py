@@ -9,7 +9,7 @@ from PIL import Image
 
 from infra.front_door.page import load_page
 from tests.infra.front_door.page.fake_api import KEY, FakeApi
-from tests.infra.front_door.page.page_driver import CHROMIUM, OpenPage, PageDriver, launch
+from tests.infra.front_door.page.page_driver import OpenPage, PageDriver, launch, need_browser
 from tests.infra.front_door.page.photos import drawn
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ def api(drawn_dogs: Mapping[str, bytes], drawn_examples: Mapping[str, bytes]) ->
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
     """Return a browser; for one module, since Playwright's event loop lets no other run beside it."""
-    driver = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: requirements-dev.txt")
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with driver.sync_playwright() as playwright:
+    need_browser()
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
         browser = launch(playwright)
         yield browser
         browser.close()

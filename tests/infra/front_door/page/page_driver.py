@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
+
 if TYPE_CHECKING:  # where it is not installed, tests are still collected, and then skipped
     from playwright.sync_api import Browser, ConsoleMessage, Playwright
 
@@ -35,6 +37,13 @@ _BRING: Final = """([event, name, type, data]) => {
     ? new DragEvent("drop", { ...options, dataTransfer: files })
     : new ClipboardEvent("paste", { ...options, clipboardData: files }));
 }"""
+
+
+def need_browser() -> None:
+    """Leave out the test where there is nothing to drive, or nothing to drive it with."""
+    pytest.importorskip("playwright.sync_api", reason="Playwright is not installed: requirements-dev.txt")
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine: apt-get install chromium")
 
 
 def launch(playwright: "Playwright") -> "Browser":
