@@ -17,7 +17,7 @@ import serving.model_process as model_process
 from serving.model_process import EngineError, ModelDiedError, ModelLoadError, ModelProcess, Recipe
 from serving.slots import Slot, Slots
 from serving.telemetry import Telemetry
-from tests.serving.obedient import DIES, FAILS, HANGS, HOLD, UNLOADABLE
+from tests.serving.obedient import BATCHES, DIES, FAILS, HANGS, UNLOADABLE
 
 LOADER = "tests.serving.obedient:load"
 CROP = 8
@@ -187,25 +187,30 @@ def test_a_restart_that_fails_is_tried_again_after_growing_pauses(
 
 
 def test_it_ends_with_its_front_even_in_the_middle_of_a_photo_and_not_by_other_signals(tmp_path: Path) -> None:
-    hold = tmp_path / HOLD
-    front = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", _FRONT, str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert front.stdout is not None
-    pid = int(front.stdout.readline())
-    for number in (signal.SIGTERM, signal.SIGINT):
-        os.kill(pid, number)
-    assert front.stdout.readline() == "30.0\n"
-    assert hold.exists()
-    assert alive(pid)
-    front.kill()
-    deadline = time.monotonic() + 60
-    while alive(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    _, errors = front.communicate()
+    ) as front:
+        try:
+            assert front.stdout is not None
+            pid = int(front.stdout.readline())
+            for number in (signal.SIGTERM, signal.SIGINT):
+                os.kill(pid, number)
+            assert front.stdout.readline() == "30.0\n"
+            wait_for(lambda: (tmp_path / BATCHES).read_text().split().count("30") == 2)  # it is held in the second one
+            assert alive(pid)
+        finally:
+            front.kill()
+        wait_for(lambda: not alive(pid))
+        _, errors = front.communicate()
     assert "Error" not in errors
     assert "resource_tracker" not in errors
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.01)
 
 
 _FRONT = """
