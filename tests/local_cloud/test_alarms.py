@@ -73,7 +73,7 @@ def state_of(cloud: RunningCloud, name: str) -> str:
 
 
 def test_an_alarm_starts_and_ends_by_itself(cloud: RunningCloud) -> None:
-    put_alarm(cloud, "comes-and-goes", Period=2)
+    put_alarm(cloud, "comes-and-goes", Period=5)
     until(lambda: state_of(cloud, "comes-and-goes") == "OK")
     put_value(cloud, "comes-and-goes", 1)
     until(lambda: state_of(cloud, "comes-and-goes") == "ALARM")
