@@ -8,6 +8,9 @@ API_KEY_HEADER: Final = "x-api-key"
 # How long a photo may be sent to the address that POST /uploads answers.
 UPLOAD_SECONDS: Final = 15 * 60
 MULTIPART_TYPE: Final = "multipart/form-data"
+# What the page asks and invites to where the settings do not say it: true of every folder of photos.
+PAGE_HEADING: Final = "What is on the photo?"
+PAGE_LEAD: Final = "Show it a photo. You get the five names that fit it best, and see what the model looked at."
 # The field of a JSON body that names an uploaded photo.
 UPLOAD_FIELD: Final = "upload"
 

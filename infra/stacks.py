@@ -54,7 +54,7 @@ class FrontDoorStack(Stack):
             endpoint_name=self.endpoint_name,
             bucket=data.bucket,
             key_arn=data.key.key_arn if data.key is not None else "",
-            limits=settings.api,
+            settings=settings.api,
         )
         alarms = Alarms(self, "Alarms", prefix=settings.prefix, topic=data.notices.topic)
         alarms.watch_endpoint(self.endpoint_name, settings.endpoint.rollout)

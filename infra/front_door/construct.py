@@ -39,15 +39,15 @@ class FrontDoor(Construct):
         endpoint_name: str,
         bucket: s3.IBucket,
         key_arn: str,
-        limits: Api,
+        settings: Api,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._origins = limits.cors_origins
-        self.handler = self._make_function(name, endpoint_name, bucket, key_arn).function
+        self._origins = settings.cors_origins
+        self.handler = self._make_function(name, endpoint_name, bucket, key_arn, settings).function
         logs = ApiLogs(self, "Logs", name=name)
-        self.api = self._make_api(name, logs.stage_options(STAGE_NAME, limits))
+        self.api = self._make_api(name, logs.stage_options(STAGE_NAME, settings))
         self.access_log = logs.access_name
-        logs.attach(self.api, STAGE_NAME, set_account_role=limits.log_role)
+        logs.attach(self.api, STAGE_NAME, set_account_role=settings.log_role)
         # CDK adds an output with the address on AWS; the stack names one address, the one of the settings.
         self.api.node.try_remove_child("Endpoint")
         self._validator = self.api.add_request_validator(
@@ -56,12 +56,14 @@ class FrontDoor(Construct):
         for path, operations in api_document()["paths"].items():
             self._add_path(path, operations)
         add_gateway_errors(self.api, self._origins)
-        self.key = self._make_key(name, limits)
-        self.url = limits.url_template.format(
+        self.key = self._make_key(name, settings)
+        self.url = settings.url_template.format(
             api_id=self.api.rest_api_id, region=Stack.of(self).region, stage=STAGE_NAME
         )
 
-    def _make_function(self, name: str, endpoint_name: str, bucket: s3.IBucket, key_arn: str) -> PythonFunction:
+    def _make_function(
+        self, name: str, endpoint_name: str, bucket: s3.IBucket, key_arn: str, settings: Api
+    ) -> PythonFunction:
         modules = [file for file in sorted(_HERE.rglob("*")) if file.is_file() and file.name not in _SYNTHESIS]
         return PythonFunction(
             self,
@@ -73,6 +75,8 @@ class FrontDoor(Construct):
                 "ENDPOINT_NAME": endpoint_name,
                 "BUCKET": bucket.bucket_name,
                 "CORS_ORIGINS": " ".join(self._origins),
+                "PAGE_HEADING": settings.page_heading,
+                "PAGE_LEAD": settings.page_lead,
             },
             statements=self._statements(name, endpoint_name, bucket, key_arn),
             timeout=_TIMEOUT,
@@ -131,12 +135,12 @@ class FrontDoor(Construct):
             deploy_options=stage,
         )
 
-    def _make_key(self, name: str, limits: Api) -> apigateway.IApiKey:
+    def _make_key(self, name: str, settings: Api) -> apigateway.IApiKey:
         key = apigateway.ApiKey(self, "Key", description=f"The first key of {name}")
         key.apply_removal_policy(RemovalPolicy.DESTROY)
         plan = self.api.add_usage_plan(
             "Plan",
-            throttle=apigateway.ThrottleSettings(rate_limit=limits.requests_per_second, burst_limit=limits.burst),
+            throttle=apigateway.ThrottleSettings(rate_limit=settings.requests_per_second, burst_limit=settings.burst),
             api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
         )
         plan.add_api_key(key)

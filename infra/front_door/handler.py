@@ -48,7 +48,7 @@ def _new_upload(request: Request) -> Response:
 
 
 def _page(_request: Request) -> Response:
-    page = load_page()
+    page = load_page(os.environ["PAGE_HEADING"], os.environ["PAGE_LEAD"])
     return Response(page.html, "text/html; charset=utf-8", headers=page.headers)
 
 

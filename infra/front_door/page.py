@@ -3,12 +3,15 @@
 import base64
 import functools
 import hashlib
+import html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
+
+from contract.front_door import PAGE_HEADING, PAGE_LEAD
 
 # Beside the content security policy, which depends on what is in the page.
 _HEADERS: Final = {
@@ -48,27 +51,34 @@ class Page:
 
 
 @functools.cache
-def load_page(folder: Path = _FOLDER) -> Page:
-    """Return page.html of ``folder`` with the styles and scripts that it names put in their places.
+def load_page(heading: str = PAGE_HEADING, lead: str = PAGE_LEAD, folder: Path = _FOLDER) -> Page:
+    """Return page.html of ``folder`` with its texts, and the styles and scripts that it names, put in their places.
 
     In files of their own they can be read and edited, and page.html opens in a browser as it is.
+
+    Args:
+        heading: what the page asks; its title as well.
+        lead: the sentence below it.
+        folder: where page.html is.
 
     Raises:
         OSError: a file is missing.
         ValueError: a file would end the element that it is put into.
     """
-    html = (folder / "page.html").read_text(encoding="utf-8")
+    document = (folder / "page.html").read_text(encoding="utf-8")
+    texts = {"heading": html.escape(heading), "lead": html.escape(lead)}
+    document = re.sub("{(heading|lead)}", lambda named: texts[named[1]], document)
     for element, named in _NAMED.items():
-        html = named.sub(_putter(folder, element), html)
-    return page_of(html)
+        document = named.sub(_putter(folder, element), document)
+    return page_of(document)
 
 
-def page_of(html: str) -> Page:
+def page_of(document: str) -> Page:
     """Return a page of a whole document; only <style> and <script> without attributes do anything in it."""
     policy = (
         "default-src 'none'",
-        f"script-src {_hashes(html, 'script')}",
-        f"style-src {_hashes(html, 'style')}",
+        f"script-src {_hashes(document, 'script')}",
+        f"style-src {_hashes(document, 'style')}",
         # blob: what was chosen, and example photos, which are fetched with the key; data: what the model looked at.
         "img-src 'self' blob: data:",
         "connect-src 'self'",
@@ -76,7 +86,7 @@ def page_of(html: str) -> Page:
         "form-action 'none'",
         "frame-ancestors 'none'",
     )
-    return Page(html.encode(), "; ".join(policy))
+    return Page(document.encode(), "; ".join(policy))
 
 
 def _putter(folder: Path, element: str) -> Callable[[re.Match[str]], str]:
@@ -91,8 +101,8 @@ def _putter(folder: Path, element: str) -> Callable[[re.Match[str]], str]:
     return put
 
 
-def _hashes(html: str, element: str) -> str:
+def _hashes(document: str, element: str) -> str:
     """Return the sources of a policy that are exactly the texts of all ``element``."""
-    texts = re.findall(f"<{element}>(.*?)</{element}>", html, re.DOTALL)
+    texts = re.findall(f"<{element}>(.*?)</{element}>", document, re.DOTALL)
     digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii") for text in texts]
     return " ".join(f"'sha256-{digest}'" for digest in digests) or "'none'"

@@ -3,11 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
+from contract.front_door import PAGE_HEADING, PAGE_LEAD
 from infra.checks import Flag, ListOf, OneOf, SettingsError, Text, Unset, WholeNumber, checked, verify
 
 _URL: Final = Text(
     r"https?://[\w.:/{}-]*\{api_id\}[\w.:/{}-]*[^/]", "an http(s) URL with {api_id}, without a slash at its end"
 )
+
+
+def _line(longest: int) -> Text:
+    return Text(rf"[^\x00-\x1f\x7f]{{1,{longest}}}", f"one line of 1 to {longest} characters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +26,8 @@ class Api:
         ListOf(Text(r"https?://[a-z0-9.-]+(:\d+)?|\*", 'an origin, as in https://example.org, or "*" for all')),
         "Pages of which origins may call the API from a browser; its own page always may.",
     )
+    page_heading: str = checked(PAGE_HEADING, _line(80), "What the page asks, its heading.")
+    page_lead: str = checked(PAGE_LEAD, _line(300), "What the page says below it: what to show, and what comes of it.")
     log_role: bool = checked(
         True,
         Flag(),

@@ -61,7 +61,7 @@ class ServiceConfig:
         poll_seconds: How often running processes, checkpoints and trials are looked at.
         stop_grace_seconds: Between SIGTERM and SIGKILL when a job is stopped or out of time (120 on AWS).
         shutdown_grace_seconds: The same when the service itself stops.
-        health_check_seconds: How long a new server may take to answer /ping when its variant does not say.
+        health_check_seconds: How long a new server may take to answer /ping when its variant does not say (480 on AWS).
         metrics_seconds: How often CloudWatch is told.
         capture_seconds: How often captured requests are written to S3.
         cores: How many trials may run at once, whatever the tuning job asks for.
@@ -81,7 +81,7 @@ class ServiceConfig:
     poll_seconds: float = 1.0
     stop_grace_seconds: float = 120.0
     shutdown_grace_seconds: float = 5.0
-    health_check_seconds: float = 120.0
+    health_check_seconds: float = 480.0
     metrics_seconds: float = 1.0
     capture_seconds: float = 5.0
     cores: int = field(default_factory=usable_cores)

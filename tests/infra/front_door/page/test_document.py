@@ -75,16 +75,24 @@ def test_the_hash_is_the_one_that_browsers_compute() -> None:
 
 def test_files_come_into_the_places_where_they_are_named(tmp_path: Path) -> None:
     html = '<link rel="stylesheet" href="a.css"><p>x</p><script src="b.js"></script>'
-    page = load_page(write(tmp_path, html, a_css="p{}", b_js="x = 1;"))
+    page = load_page(folder=write(tmp_path, html, a_css="p{}", b_js="x = 1;"))
     assert page.html == b"<style>p{}</style><p>x</p><script>x = 1;</script>"
+
+
+def test_its_question_is_its_title_too_and_no_text_becomes_markup(tmp_path: Path) -> None:
+    html = "<title>{heading}</title><h1>{heading}</h1><p>{lead}</p>"
+    page = load_page("Cat & mouse?", "<b>{heading}</b>", write(tmp_path, html))
+    assert page.html.decode() == (
+        "<title>Cat &amp; mouse?</title><h1>Cat &amp; mouse?</h1><p>&lt;b&gt;{heading}&lt;/b&gt;</p>"
+    )
 
 
 @pytest.mark.parametrize("script", ["'</Script>'", "/* <!-- */"])
 def test_a_script_that_html_would_end_early_is_refused(tmp_path: Path, script: str) -> None:
     with pytest.raises(ValueError, match=r"b\.js holds what HTML takes for markup"):
-        load_page(write(tmp_path, '<script src="b.js"></script>', b_js=script))
+        load_page(folder=write(tmp_path, '<script src="b.js"></script>', b_js=script))
 
 
 def test_a_file_that_is_missing_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        load_page(write(tmp_path, '<script src="b.js"></script>'))
+        load_page(folder=write(tmp_path, '<script src="b.js"></script>'))
