@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +14,7 @@ from console.cloud import Cloud
 from console.errors import ConsoleError
 from console.files import replacing
 from contract.names import OutputFile, PreparedFile
+from contract.s3_uri import S3Uri
 
 REPORT: Final = "report.html"
 SAMPLE: Final = "sample.jpg"
@@ -59,10 +59,13 @@ def parse_uri(uri: str) -> tuple[str, str]:
     Raises:
         ConsoleError: it is something else.
     """
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc or not parts.path.strip("/"):
-        raise ConsoleError(f"{uri!r} is no s3://bucket/key.")
-    return parts.netloc, uri.split("/", 3)[3]
+    try:
+        place = S3Uri.parse(uri)
+    except ValueError as error:
+        raise ConsoleError(f"{error}.") from error
+    if not place.key.strip("/"):
+        raise ConsoleError(f"{uri!r} names no object: s3://bucket/key expected.")
+    return place.bucket, place.key
 
 
 def read_members(archive: Path, names: tuple[str, ...]) -> dict[str, bytes]:

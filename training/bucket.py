@@ -2,7 +2,6 @@
 
 import threading
 import time
-import urllib.parse
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 
+from contract.s3_uri import S3Uri
 from training.archive import Limits, is_hidden
 from training.errors import PhotosError
 
@@ -40,10 +40,11 @@ def fetch_from_bucket(uri: str, target: Path, say: Callable[[str], None], limits
     Raises:
         PhotosError: no such bucket or objects, no permission, unsafe keys, too much, connection lost.
     """
-    parts = urllib.parse.urlsplit(uri, allow_fragments=False)
-    bucket, key = parts.netloc, (parts.path + ("?" + parts.query if parts.query else "")).lstrip("/")
-    if not bucket:
-        raise PhotosError(f"{uri!r} names no bucket: give s3://bucket/prefix or s3://bucket/photos.zip")
+    try:
+        place = S3Uri.parse(uri)
+    except ValueError as error:
+        raise PhotosError(f"{uri!r} names no bucket: give s3://bucket/prefix or s3://bucket/photos.zip") from error
+    bucket, key = place.bucket, place.key.lstrip("/")
     target.mkdir(parents=True, exist_ok=True)
     try:
         client = boto3.client("s3", config=Config(max_pool_connections=THREADS, retries={"mode": "standard"}))

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
+from contract.s3_uri import S3Uri
 from contract.weights import RESNET50_FILE, RESNET50_URL
 from vision.torch_files import TorchFileError, load_tensors
 
@@ -105,18 +106,19 @@ def _from_s3(uri: str) -> Weights:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    parsed = urlparse(uri)
-    key = f"{parsed.path.strip('/')}/{RESNET50_FILE}".lstrip("/")
-    place = f"s3://{parsed.netloc}/{key}"
     try:
-        body: bytes = boto3.client("s3").get_object(Bucket=parsed.netloc, Key=key)["Body"].read()
+        place = S3Uri.parse(uri) / RESNET50_FILE
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
+    try:
+        body: bytes = boto3.client("s3").get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
     except ClientError as error:
         if error.response["Error"]["Code"] == "NoSuchKey":
             raise WeightsError(f"there is no {place}") from error
         raise WeightsError(f"{place}: {error}") from error
     except BotoCoreError as error:
         raise WeightsError(f"{place}: {error}") from error
-    return Weights(_read(body, place), place)
+    return Weights(_read(body, str(place)), str(place))
 
 
 def _from_cache_or_download(_: str | None) -> Weights:

@@ -13,6 +13,7 @@ from console.doctor.result import Result, Subject, ok, problem, warning
 from console.errors import ConsoleError
 from console.stacks import describe_stacks
 from contract.names import Output
+from contract.s3_uri import S3Uri
 from contract.weights import RESNET50_FILE, RESNET50_URL
 
 _SECONDS: Final = 15.0
@@ -62,13 +63,17 @@ def _reachable(name: str, url: str) -> Iterator[Result]:
 
 
 def _listable(subject: Subject, name: str, text: str) -> Iterator[Result]:
-    parts = urlsplit(text)
-    bucket, prefix = parts.netloc, parts.path.lstrip("/")
+    try:
+        place = S3Uri.parse(text)
+    except ValueError as error:
+        yield problem(name, str(error), f"Give another with --data, or {_SOURCE}")
+        return
+    bucket = place.bucket
     if subject.cloud.name != "aws":
         yield ok(name, f"{text}, in the local cloud's own S3")
         return
     try:
-        answer = subject.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix, MaxKeys=1)
+        answer = subject.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix=place.key, MaxKeys=1)
     except ClientError as error:
         yield problem(name, f"{text}: {error.response['Error']['Message']}", f"aws s3 ls {text}")
         return

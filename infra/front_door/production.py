@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
-from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -19,6 +18,7 @@ from contract.front_door import Breed, Health
 from contract.inference import ErrorCode, InferenceError
 from contract.metrics import FINAL_TEST_ACCURACY
 from contract.names import ApiPath, Prefix, PreparedFile
+from contract.s3_uri import S3Uri
 from infra.front_door.clients import read_object, sagemaker
 from infra.front_door.endpoint import unavailable
 
@@ -93,7 +93,7 @@ def read_examples() -> Examples:
         InferenceError: UNAVAILABLE, there is no model in service, or it was trained before there were any.
     """
     prepared = str(RECORD.get().get("prepared_uri", ""))
-    prefix = f"{urlsplit(prepared).path.strip('/')}/{PreparedFile.EXAMPLES}"
+    prefix = (S3Uri.parse(prepared) / PreparedFile.EXAMPLES).key if prepared else ""
     classes = read_object(f"{prefix}/classes.json") if prepared else None
     if classes is None:
         raise unavailable("the breeds are not known: no model is in service yet, or it was trained by an older version")

@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -18,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.classes import label_of
 from contract.inference import CONTENT_TYPES, MAX_PHOTO_BYTES, RESPONSE_TYPE
+from contract.s3_uri import S3Uri
 
 _TEST_SPLIT: Final = "test"
 _CONTENT_TYPE: Final = dict(zip((".jpg", ".png", ".webp"), CONTENT_TYPES, strict=True))
@@ -61,9 +61,8 @@ def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 def choose_photo(prepared_uri: str) -> tuple[str, str]:
     """Return bucket and key of a random photo of the test split that the API would take."""
-    parts = urlsplit(prepared_uri)
-    prefix = f"{parts.path.strip('/')}/{_TEST_SPLIT}/"
-    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=parts.netloc, Prefix=prefix)
+    below = S3Uri.parse(prepared_uri) / f"{_TEST_SPLIT}/"
+    pages = boto3.client("s3").get_paginator("list_objects_v2").paginate(Bucket=below.bucket, Prefix=below.key)
     keys = [
         item["Key"]
         for page in pages
@@ -71,8 +70,8 @@ def choose_photo(prepared_uri: str) -> tuple[str, str]:
         if 0 < item["Size"] <= MAX_PHOTO_BYTES and _content_type(item["Key"])
     ]
     if not keys:
-        raise SmokeTestError(f"there is no photo of at most {MAX_PHOTO_BYTES} bytes below s3://{parts.netloc}/{prefix}")
-    return parts.netloc, random.choice(keys)
+        raise SmokeTestError(f"there is no photo of at most {MAX_PHOTO_BYTES} bytes below {below}")
+    return below.bucket, random.choice(keys)
 
 
 def api_key(key_id: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.model_server import ModelServer
-from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, encryption
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, encryption, s3_uri
 from local_cloud.sagemaker.wire import now
 
 # What may wait for S3; beyond it, captures are lost rather than requests delayed or memory filled.
@@ -85,7 +85,7 @@ class DataCapture:
         assert spec.capture is not None
         moment = captures[0].moment
         name = f"{moment:%M-%S}-{moment.microsecond // 1000:03d}-{uuid.uuid4()}.jsonl"
-        target = S3Uri.parse(spec.capture["DestinationS3Uri"]) / f"{spec.endpoint}/{spec.variant}/{hour}/{name}"
+        target = s3_uri(spec.capture["DestinationS3Uri"]) / f"{spec.endpoint}/{spec.variant}/{hour}/{name}"
         try:
             client = RoleSession(self._config, spec.role_arn, spec.endpoint).s3()
             body = b"".join(capture.line for capture in captures)

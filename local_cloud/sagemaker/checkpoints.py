@@ -3,8 +3,9 @@
 import threading
 from pathlib import Path
 
+from contract.s3_uri import S3Uri
 from local_cloud.sagemaker.config import LogStream
-from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, download_prefix, files_below, upload_file
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, download_prefix, files_below, upload_file
 
 _Stamp = tuple[int, int]  # size, time of the last change in nanoseconds
 

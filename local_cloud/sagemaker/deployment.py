@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from contract.s3_uri import S3Uri
 from local_cloud.sagemaker.archives import unpack
 from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import JobError
 from local_cloud.sagemaker.hosting import artifact_of, could_not_find
 from local_cloud.sagemaker.model_server import ServerSpec
-from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, download_object, download_prefix
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, download_object, download_prefix
 from local_cloud.sagemaker.store import Kind, Store
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from contract.s3_uri import S3Uri
 from local_cloud.sagemaker.config import ServiceConfig
 from local_cloud.sagemaker.errors import JobError, ServiceError, validation
 from local_cloud.sagemaker.listing import Listing
 from local_cloud.sagemaker.roles import image_folder
-from local_cloud.sagemaker.s3 import S3Uri
+from local_cloud.sagemaker.s3 import s3_uri
 from local_cloud.sagemaker.store import Kind, Record, Store
 from local_cloud.sagemaker.wire import now
 
@@ -151,8 +152,8 @@ def artifact_of(container: Mapping[str, Any]) -> tuple[S3Uri, bool] | None:
         JobError: the URI is no S3 URI.
     """
     if "ModelDataUrl" in container:
-        return S3Uri.parse(container["ModelDataUrl"]), True
+        return s3_uri(container["ModelDataUrl"]), True
     if "ModelDataSource" in container:
         source = container["ModelDataSource"]["S3DataSource"]
-        return S3Uri.parse(source["S3Uri"]), source["CompressionType"] == "Gzip"
+        return s3_uri(source["S3Uri"]), source["CompressionType"] == "Gzip"
     return None

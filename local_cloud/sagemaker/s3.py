@@ -5,12 +5,12 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Self
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from contract.s3_uri import S3Uri
 from local_cloud.sagemaker.config import TRANSFERS, S3Client, ServiceConfig
 from local_cloud.sagemaker.errors import JobError
 
@@ -19,33 +19,16 @@ _SESSION_SECONDS = 600.0
 S3_ERRORS = (BotoCoreError, ClientError)
 
 
-@dataclass(frozen=True)
-class S3Uri:
-    """A bucket and a key or key prefix."""
+def s3_uri(text: str) -> S3Uri:
+    """Return the bucket and key that ``text`` names.
 
-    bucket: str
-    key: str
-
-    @classmethod
-    def parse(cls, uri: str) -> Self:
-        """Read ``s3://bucket/key``.
-
-        Raises:
-            JobError: it is no such URI.
-        """
-        scheme, _, rest = uri.partition("://")
-        bucket, _, key = rest.partition("/")
-        if scheme != "s3" or not bucket:
-            raise JobError(f"ClientError: {uri!r} is no S3 URI (s3://bucket/key expected)")
-        return cls(bucket, key)
-
-    def __truediv__(self, name: str) -> "S3Uri":
-        """Return the URI of ``name`` below this prefix."""
-        return S3Uri(self.bucket, f"{self.key.rstrip('/')}/{name}".lstrip("/"))
-
-    def __str__(self) -> str:
-        """Return ``s3://bucket/key``."""
-        return f"s3://{self.bucket}/{self.key}"
+    Raises:
+        JobError: it is no S3 URI.
+    """
+    try:
+        return S3Uri.parse(text)
+    except ValueError as error:
+        raise JobError(f"ClientError: {error}") from error
 
 
 class RoleSession:

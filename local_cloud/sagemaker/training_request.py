@@ -6,7 +6,7 @@ from typing import Any
 from local_cloud.sagemaker.errors import JobError, validation
 from local_cloud.sagemaker.job_status import enter_stage
 from local_cloud.sagemaker.metrics import MetricReader
-from local_cloud.sagemaker.s3 import S3Uri
+from local_cloud.sagemaker.s3 import s3_uri
 from local_cloud.sagemaker.validation import members_of
 from local_cloud.sagemaker.warm_pools import keep_alive
 from local_cloud.sagemaker.wire import now
@@ -74,7 +74,7 @@ def _targets(request: Mapping[str, Any]) -> Iterator[str]:
         targets.append(request["CheckpointConfig"]["S3Uri"])
     for uri in targets:
         try:
-            S3Uri.parse(uri)
+            s3_uri(uri)
         except JobError as error:
             yield f"{error}."
 
@@ -98,5 +98,5 @@ def described(request: Mapping[str, Any], arn: str) -> dict[str, Any]:
 
 
 def _model_artifacts(request: Mapping[str, Any]) -> str:
-    output = S3Uri.parse(request["OutputDataConfig"]["S3OutputPath"]) / request["TrainingJobName"] / "output"
+    output = s3_uri(request["OutputDataConfig"]["S3OutputPath"]) / request["TrainingJobName"] / "output"
     return str(output / ("model" if request["OutputDataConfig"].get("CompressionType") == "NONE" else "model.tar.gz"))

@@ -14,7 +14,7 @@ from local_cloud.sagemaker.job_status import Ending, JobControl, JobStatus, Outc
 from local_cloud.sagemaker.metrics import MetricReader
 from local_cloud.sagemaker.processes import ProcessGroup
 from local_cloud.sagemaker.roles import aws_environment, image_folder
-from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, download_prefix, upload_file, upload_tree
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, download_prefix, s3_uri, upload_file, upload_tree
 from local_cloud.sagemaker.wire import now
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -119,7 +119,7 @@ class TrainingRun:
 
     def _download(self) -> None:
         for channel in self._job.get("InputDataConfig", []):
-            prefix = S3Uri.parse(channel["DataSource"]["S3DataSource"]["S3Uri"])
+            prefix = s3_uri(channel["DataSource"]["S3DataSource"]["S3Uri"])
             folder = self._folder.channels / channel["ChannelName"]
             count = download_prefix(self._session.s3(), prefix, folder, lambda: self._control.ending is not None)
             if not count:
@@ -134,7 +134,7 @@ class TrainingRun:
         wanted = self._job.get("CheckpointConfig")
         if wanted is None:
             return None
-        prefix = S3Uri.parse(wanted["S3Uri"])
+        prefix = s3_uri(wanted["S3Uri"])
         return CheckpointSync(self._folder.checkpoints, prefix, self._session, log, self._config.poll_seconds)
 
     def _last_checkpoints(self, checkpoints: CheckpointSync | None, log: LogStream, *, must_succeed: bool) -> None:
@@ -215,7 +215,7 @@ class TrainingRun:
 
     def _upload(self) -> None:
         self._status.enter("Uploading", "Uploading generated training model")
-        target = S3Uri.parse(self._job["OutputDataConfig"]["S3OutputPath"]) / self._name / "output"
+        target = s3_uri(self._job["OutputDataConfig"]["S3OutputPath"]) / self._name / "output"
         client = self._session.s3()
         key = self._job["OutputDataConfig"].get("KmsKeyId")
         if self._job["OutputDataConfig"].get("CompressionType") == "NONE":

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from contract.s3_uri import S3Uri
 from local_cloud.sagemaker.config import S3Client
 from local_cloud.sagemaker.errors import JobError
-from local_cloud.sagemaker.s3 import S3Uri, list_keys, relative_path
+from local_cloud.sagemaker.s3 import list_keys, relative_path, s3_uri
 
 
 class ObjectError(Exception):
@@ -29,7 +30,7 @@ def objects_of(client: S3Client, source: Mapping[str, Any]) -> list[InputObject]
     Raises:
         JobError: there are none, a manifest is none, or a key would lead out of the output path.
     """
-    uri = S3Uri.parse(source["S3Uri"])
+    uri = s3_uri(source["S3Uri"])
     if source["S3DataType"] == "ManifestFile":
         found = _in_manifest(uri, client.get_object(Bucket=uri.bucket, Key=uri.key)["Body"].read())
     else:
@@ -48,7 +49,7 @@ def _in_manifest(uri: S3Uri, content: bytes) -> list[InputObject]:
     """Read ``[{"prefix": "s3://bucket/a/"}, "1.jpg", ...]``."""
     try:
         head, *names = json.loads(content)
-        prefix = S3Uri.parse(head["prefix"])
+        prefix = s3_uri(head["prefix"])
     except (ValueError, TypeError, KeyError) as error:
         raise JobError(f"ClientError: {uri} is no manifest: {error}") from error
     found = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from local_cloud.sagemaker.errors import JobError, validation
-from local_cloud.sagemaker.s3 import S3Uri
+from local_cloud.sagemaker.s3 import s3_uri
 from local_cloud.sagemaker.validation import members_of
 from local_cloud.sagemaker.wire import now
 
@@ -59,7 +59,7 @@ def _targets(request: Mapping[str, Any]) -> Iterator[str]:
     source = request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"]
     for uri in (source, request["TransformOutput"]["S3OutputPath"]):
         try:
-            S3Uri.parse(uri)
+            s3_uri(uri)
         except JobError as error:
             yield f"{error}."
 

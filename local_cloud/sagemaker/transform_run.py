@@ -11,7 +11,7 @@ from local_cloud.sagemaker.deployment import fetch_model
 from local_cloud.sagemaker.errors import JobError, ServiceError
 from local_cloud.sagemaker.job_status import Ending, JobControl
 from local_cloud.sagemaker.model_server import ModelServer, ServerSpec, UnhealthyError
-from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, S3Uri, download_object, upload_file
+from local_cloud.sagemaker.s3 import S3_ERRORS, RoleSession, download_object, s3_uri, upload_file
 from local_cloud.sagemaker.store import remove_folder
 from local_cloud.sagemaker.transform_objects import InputObject, ObjectError, objects_of, payloads
 from local_cloud.sagemaker.transform_request import Limits, limits_of, variables
@@ -162,7 +162,7 @@ class TransformRun:
                 file.write(self._ask(server, body))
                 if wanted["AssembleWith"] == "Line":
                     file.write(b"\n")
-        target = S3Uri.parse(wanted["S3OutputPath"]) / each.output
+        target = s3_uri(wanted["S3OutputPath"]) / each.output
         upload_file(self._session.s3(), answer, target, wanted.get("KmsKeyId"))
 
     def _ask(self, server: ModelServer, body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from local_cloud.sagemaker.early_stopping import MedianRule, NoRule, Rule
 from local_cloud.sagemaker.errors import ServiceError
 from local_cloud.sagemaker.hyperband import HyperbandRule, resources
 from local_cloud.sagemaker.job_status import MAX_FAILURE_REASON, TERMINAL, Ending, JobControl
-from local_cloud.sagemaker.s3 import S3Uri
+from local_cloud.sagemaker.s3 import s3_uri
 from local_cloud.sagemaker.search import Search
 from local_cloud.sagemaker.store import Kind, Record, Store
 from local_cloud.sagemaker.training import TrainingJobs
@@ -188,7 +188,7 @@ def trial_request(
         known = {"InstanceType", "InstanceCount", "VolumeSizeInGB"}
         request["ResourceConfig"] = {name: value for name, value in resources.items() if name in known}
     if "CheckpointConfig" in request:
-        prefix = S3Uri.parse(request["CheckpointConfig"]["S3Uri"]) / trial
+        prefix = s3_uri(request["CheckpointConfig"]["S3Uri"]) / trial
         request["CheckpointConfig"] = {**request["CheckpointConfig"], "S3Uri": str(prefix)}
     metric = tuning["HyperParameterTuningJobObjective"]["MetricName"]
     static = definition.get("StaticHyperParameters", {})
