@@ -1,8 +1,8 @@
 """HTTP on one connection: uvicorn's httptools protocol, with bounds on how long and how large a request's head may be.
 
 httptools' parser (Node's llhttp) takes half of the CPU time of h11 per request and is the stricter one: two lengths, a
-length beside chunks, bare line feeds or a second word in Transfer-Encoding are refused, and with them what request
-smuggling is made of. What it leaves open is closed here.
+length beside chunks, bare line feeds or a word after "chunked" in Transfer-Encoding are refused, and with them what
+request smuggling is made of. What it leaves open is closed here.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from contract.inference import RESPONSE_TYPE, ErrorCode, InferenceError
 
-# A request line and headers: h11's own limit, four times of what the proxies in front let through.
+# A request line and headers: h11's own limit, four times of what the proxies in front let through. As much may come
+# between two bytes of a body or behind its last one: what may stand beside chunks, which nobody here reads.
 MAX_HEAD_BYTES: Final = 65_536
 # From a head's first byte to its last: a client on a bad line needs one or two round trips.
 HEAD_SECONDS: Final = 10.0
@@ -27,7 +28,7 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._in_head = True
-        self._head_bytes = 0
+        self._bytes_beside = 0  # of a head, or of what stands beside a body's bytes
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -44,15 +45,14 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has come; refuse a head that grows beyond its limit."""
-        if self._in_head:
-            self._head_bytes += len(data)
+        """Parse what has come; refuse a head, or what stands beside a body, that grows beyond its limit."""
+        self._bytes_beside += len(data)
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             self._stop_head_timer()
-        elif self._head_bytes > MAX_HEAD_BYTES:
-            self._refuse("the request's head is too long")
-        elif self._head_bytes and self._head_timer is None:
+        if self._bytes_beside > MAX_HEAD_BYTES:
+            self._refuse("the request's head is too long" if self._in_head else "the body's chunks say too much")
+        elif self._in_head and self._bytes_beside and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_did_not_end)
 
     def on_message_begin(self) -> None:
@@ -65,14 +65,22 @@ class Protocol(HttpToolsProtocol):
         """Note that the head is whole."""
         if self.parser.should_upgrade():
             raise httptools.HttpParserError("no other protocol is spoken here")
+        if any(name == b"transfer-encoding" and value.lower() != b"chunked" for name, value in self.headers):
+            raise httptools.HttpParserError("no other coding than chunks is read here")
         self._in_head = False
-        self._head_bytes = 0
+        self._bytes_beside = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Note that bytes of the body have come."""
+        self._bytes_beside = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Note that the next head may begin."""
         super().on_message_complete()
         self._in_head = True
+        self._bytes_beside = 0
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP with the contract's error, and close."""

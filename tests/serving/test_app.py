@@ -275,6 +275,7 @@ MALFORMED = {
     "a length beside chunks": "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "chunks beside a length": "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
     "another coding": "Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+    "a coding before chunks": "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
     "chunks not last": "Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
     "two codings": "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
     "a space before the colon": "Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
@@ -305,6 +306,31 @@ def test_a_request_that_two_servers_could_read_differently_ends_its_connection(n
         assert await client.closed()
         assert service.bodies in ([], [b""])
         assert (await front.ask("/ping")).status == 200
+
+    run(use)
+
+
+@pytest.mark.parametrize(("begin", "more"), [(b"0\r\nX: ", b"aaaaaa"), (b"0\r\n", b"X: a\r\n"), (b"5;", b"aaaaaa")])
+def test_what_stands_beside_a_body_without_end_is_refused(begin: bytes, more: bytes) -> None:
+    async def use(front: Running, service: Obedient) -> None:
+        client = await front.connect()
+        client.send(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n" + begin)
+        for _ in range(100):  # 600 KB: more than one reading of the socket takes
+            client.send(more * 1_000)
+        assert_error(await client.answer(), 400, "BadRequest")
+        assert await client.closed()
+        assert service.bodies == []
+
+    run(use)
+
+
+def test_a_body_of_many_small_chunks_with_trailers_is_read() -> None:
+    async def use(front: Running, service: Obedient) -> None:
+        client = await front.connect()
+        chunks = b"1;note\r\na\r\n" * 20_000 + b"0\r\nX: a\r\n\r\n"
+        client.send(HEAD.encode() + b"Transfer-Encoding: chunked\r\n\r\n" + chunks)
+        assert (await client.answer()).status == 200
+        assert service.bodies == [b"a" * 20_000]
 
     run(use)
 
