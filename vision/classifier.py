@@ -113,19 +113,19 @@ def load_card(directory: Path) -> ModelCard:
     Raises:
         ArtifactError: a file is missing, damaged or does not fit the others.
     """
-    with _damage_named(directory):
-        model = json.loads((directory / ArtifactFile.MODEL).read_text(encoding="utf-8"))
+    with _reading(directory, ArtifactFile.MODEL) as path:
+        model = json.loads(path.read_text(encoding="utf-8"))
         if model["format"] != FORMAT:
             raise ArtifactError(f"{directory}: artifact format {model['format']}, this code reads format {FORMAT}")
-        classes = Classes.load(directory / ArtifactFile.CLASSES)
-        return ModelCard(
-            str(model["backbone"]),
-            int(model["feature_dim"]),
-            classes,
-            Preprocessing.load(directory / ArtifactFile.PREPROCESSING),
-            json.loads((directory / ArtifactFile.METRICS).read_text(encoding="utf-8")),
-            Calibration.from_dict(model.get("calibration")),
-        )
+        backbone, feature_dim = str(model["backbone"]), int(model["feature_dim"])
+        calibration = Calibration.from_dict(model.get("calibration"))
+    with _reading(directory, ArtifactFile.CLASSES) as path:
+        classes = Classes.load(path)
+    with _reading(directory, ArtifactFile.PREPROCESSING) as path:
+        preprocessing = Preprocessing.load(path)
+    with _reading(directory, ArtifactFile.METRICS) as path:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+    return ModelCard(backbone, feature_dim, classes, preprocessing, metrics, calibration)
 
 
 def load_artifact(directory: Path) -> LoadedModel:
@@ -135,20 +135,27 @@ def load_artifact(directory: Path) -> LoadedModel:
         ArtifactError: a file is missing, damaged or does not fit the others.
     """
     card = load_card(directory)
-    with _damage_named(directory):
+    with _reading(directory, ArtifactFile.MODEL):
         backbone = build_backbone(card.backbone)
+    with _reading(directory, ArtifactFile.WEIGHTS) as path:
         classifier = Classifier(backbone, nn.Linear(backbone.feature_dim, len(card.classes)))
-        state = load_tensors(directory / ArtifactFile.WEIGHTS)
-        classifier.load_state_dict(state, strict=True)
+        classifier.load_state_dict(load_tensors(path), strict=True)
     return LoadedModel(classifier.eval(), card.classes, card.preprocessing, card.metrics, card.calibration)
 
 
 @contextmanager
-def _damage_named(directory: Path) -> Iterator[None]:
-    """Turn what damaged files raise into an error that names the folder."""
+def _reading(directory: Path, name: str) -> Iterator[Path]:
+    """Give the path of a file of the artifact; turn what a missing or damaged one raises into an error that names it.
+
+    Raises:
+        ArtifactError: it is missing, damaged or cannot be read.
+    """
     try:
-        yield
+        yield directory / name
     except FileNotFoundError as error:
         raise ArtifactError(f"{directory} is no model: {error.filename} is missing") from error
-    except (ValueError, KeyError, TypeError, RuntimeError) as error:
-        raise ArtifactError(f"the model in {directory} is damaged: {error}") from error
+    except OSError as error:
+        raise ArtifactError(f"the model in {directory} cannot be read: {name}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ArtifactError(f"the model in {directory} is damaged: {name}: {reason}") from error

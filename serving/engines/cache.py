@@ -32,13 +32,21 @@ _PACKAGES: Final = ("torch", "openvino", "torch_tensorrt")
 
 def engines_folder(artifact: Path) -> Path | None:
     """Return a folder that only this user writes to: in the artifact, else a cache of the user's; None: neither."""
-    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pedigree" / FOLDER
     temporary = Path(tempfile.gettempdir()) / f"pedigree-{FOLDER}-{os.geteuid()}"
-    for folder in (artifact / FOLDER, user_cache, temporary):
-        if _is_ours(folder):
+    for folder in (artifact / FOLDER, _user_cache(), temporary):
+        if folder is not None and _is_ours(folder):
             return folder
     logger.warning("no folder to keep engines in: every start measures anew")
     return None
+
+
+def _user_cache() -> Path | None:
+    """Return the user's; None: who is only a number to the system, as in some containers, has no home."""
+    try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return Path(cache) / "pedigree" / FOLDER
 
 
 def _is_ours(folder: Path) -> bool:

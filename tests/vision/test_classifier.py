@@ -55,13 +55,21 @@ def test_a_missing_file_is_named(artifact: Path, name: ArtifactFile) -> None:
         load_artifact(artifact)
 
 
-@pytest.mark.parametrize("content", [b"", b"rubbish", b"[]"])
+@pytest.mark.parametrize("content", [b"", b"rubbish", b"[]", b"{}"])
 @pytest.mark.parametrize(
     "name", [ArtifactFile.MODEL, ArtifactFile.WEIGHTS, ArtifactFile.CLASSES, ArtifactFile.PREPROCESSING]
 )
-def test_a_damaged_file_is_an_artifact_error(artifact: Path, name: ArtifactFile, content: bytes) -> None:
+def test_a_damaged_file_is_named(artifact: Path, name: ArtifactFile, content: bytes) -> None:
     (artifact / name).write_bytes(content)
-    with pytest.raises(ArtifactError, match="damaged"):
+    with pytest.raises(ArtifactError, match=f"is damaged: {name}: ."):
+        load_artifact(artifact)
+
+
+@pytest.mark.parametrize("name", [ArtifactFile.MODEL, ArtifactFile.METRICS, ArtifactFile.WEIGHTS])
+def test_a_file_that_cannot_be_read_is_named(artifact: Path, name: ArtifactFile) -> None:
+    (artifact / name).unlink()
+    (artifact / name).mkdir()  # root may read every file
+    with pytest.raises(ArtifactError, match=f"cannot be read: {name}: Is a directory"):
         load_artifact(artifact)
 
 

@@ -35,6 +35,17 @@ def test_else_in_the_users_cache_and_else_in_a_temporary_folder_and_else_nowhere
     assert engines_folder(homes / "artifact") is None
 
 
+def test_a_user_without_a_home_has_the_temporary_folder(homes: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", nowhere)
+    (homes / "artifact").rmdir()
+    (homes / "artifact").write_text("where no folder can be made")
+    assert engines_folder(homes / "artifact") == homes / "tmp" / f"pedigree-engines-{os.geteuid()}"
+
+
 def test_a_folder_that_others_may_write_to_or_that_is_a_link_is_not_used(homes: Path) -> None:
     others = homes / "artifact" / "engines"
     others.mkdir()
