@@ -165,7 +165,10 @@ class ModelProcess:
 
     async def _launch(self) -> None:
         started = time.monotonic()
-        incarnation = await _Incarnation.start(self._recipe, self._slots, self._ready.clear)
+        try:
+            incarnation = await _Incarnation.start(self._recipe, self._slots, self._ready.clear)
+        except OSError as error:  # no memory, no descriptor: which may be otherwise in a moment
+            raise ModelLoadError(f"no process could be started: {error}") from error
         try:
             loaded = await incarnation.first_word(_LOAD_SECONDS)
         except ModelDiedError as error:
@@ -209,23 +212,13 @@ class _Incarnation:
     async def start(cls, recipe: Recipe, slots: Slots, on_gone: Callable[[], None]) -> "_Incarnation":
         """Start the process, in the thread of the event loop: it dies with the thread that started it."""
         ours, theirs = socket.socketpair()
-        with theirs:
-            launch = Launch(
-                directory=str(recipe.directory),
-                engine=recipe.engine,
-                socket=theirs.fileno(),
-                memory=slots.file,
-                slots=slots.count,
-                crop=slots.crop,
-                loader=recipe.loader,
-            )
-            process = subprocess.Popen(
-                [sys.executable, "-m", "serving.worker", launch.as_argument()],
-                stdin=subprocess.DEVNULL,
-                env={**os.environ, **recipe.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-                pass_fds=(theirs.fileno(), slots.file),
-                process_group=0,  # a terminal's Ctrl+C is for the front, which finishes its work with this process
-            )
+        try:
+            process = cls._popen(recipe, slots, theirs)
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
         try:
             return cls(process, await asyncio.open_connection(sock=ours), on_gone)
         except BaseException:
@@ -233,6 +226,25 @@ class _Incarnation:
             process.kill()
             process.wait()
             raise
+
+    @staticmethod
+    def _popen(recipe: Recipe, slots: Slots, connection: socket.socket) -> "subprocess.Popen[bytes]":
+        launch = Launch(
+            directory=str(recipe.directory),
+            engine=recipe.engine,
+            socket=connection.fileno(),
+            memory=slots.file,
+            slots=slots.count,
+            crop=slots.crop,
+            loader=recipe.loader,
+        )
+        return subprocess.Popen(
+            [sys.executable, "-m", "serving.worker", launch.as_argument()],
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, **recipe.environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            pass_fds=(connection.fileno(), slots.file),
+            process_group=0,  # a terminal's Ctrl+C is for the front, which finishes its work with this process
+        )
 
     async def first_word(self, seconds: float) -> Message:
         """Return what it said once it had loaded.

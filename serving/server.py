@@ -34,6 +34,9 @@ _GRACE_SECONDS: Final = 19
 _KEEP_ALIVE_SECONDS: Final = 75
 # Connections that the kernel keeps until they are accepted; Linux cuts it to net.core.somaxconn, 4096.
 _BACKLOG: Final = 4096
+# asyncio tries to accept as many in a row as its own backlog says, and goes on where no descriptor is left: each of
+# 4096 attempts a traceback in the log and one more attempt a second later, while nobody else is served.
+_ACCEPTED_IN_A_ROW: Final = 1
 
 
 class Server(uvicorn.Server):
@@ -43,6 +46,12 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._ending = ending
         self._listener = listener
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections, between which everybody else has a turn."""
+        self.config.backlog = _ACCEPTED_IN_A_ROW
+        await super().startup(sockets)
+        self._listener.listen(_BACKLOG)  # asyncio has cut it to its own
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in whoever has connected, then nobody, and answer until everybody has gone or the time is over."""
@@ -151,7 +160,6 @@ def _run(limits: Limits, model_dir: Path) -> None:
         proxy_headers=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
-        backlog=_BACKLOG,
     )
     try:
         listener = listen(limits.host, limits.port)

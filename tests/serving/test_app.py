@@ -1,8 +1,10 @@
 """The HTTP front over real connections, before a service that answers when it is told to."""
 
 import asyncio
+import resource
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -389,6 +391,39 @@ def test_a_connection_on_which_nothing_is_sent_is_closed() -> None:
         assert await client.closed()
 
     run(use)
+
+
+def test_who_is_in_is_served_while_no_descriptor_is_left_for_others(caplog: pytest.LogCaptureFixture) -> None:
+    async def use(front: Running, _service: Obedient) -> None:
+        client = await front.connect()
+        client.get("/ping")
+        assert (await client.answer()).status == 200
+        with socket.socket() as other:
+            other.setblocking(False)
+            with no_more_files():
+                await asyncio.get_running_loop().sock_connect(other, ("127.0.0.1", front.port))
+                await until(lambda: caplog.records)
+                client.get("/ping")
+                assert (await client.answer()).status == 200
+                assert len(caplog.records) < 100  # one a second
+            await asyncio.get_running_loop().sock_sendall(other, b"GET /ping HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(20):
+                assert (await asyncio.get_running_loop().sock_recv(other, 100)).startswith(b"HTTP/1.1 200")
+
+    run(use)
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """Let this process open none; those that are open stay so."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as first:
+        lowest = first.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_a_transform_job_is_told_how_to_ask() -> None:

@@ -1,6 +1,7 @@
 """A real model process, with an engine that obeys its photos: how it ends, and what comes after it."""
 
 import asyncio
+import errno
 import gc
 import os
 import signal
@@ -182,6 +183,31 @@ def test_a_restart_that_fails_is_tried_again_after_growing_pauses(
         assert pauses[:3] == [0.01, 0.02, 0.04]
         await process.logits([await photo(slots, 20)])
         assert whole(process) == 0.01
+
+    run(recipe(tmp_path), use)
+
+
+def test_a_process_that_the_system_cannot_start_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_process, "_FIRST_PAUSE", 0.01)
+    tried: list[int] = []
+
+    def full(*_: object, **__: object) -> None:
+        tried.append(1)
+        raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+
+    async def use(process: ModelProcess, slots: Slots) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", full)
+            with pytest.raises(ModelLoadError, match=r"no process could be started: .*Cannot allocate memory"):
+                await process.start()
+        await process.start()
+        with monkeypatch.context() as patch:
+            patch.setattr(subprocess, "Popen", full)
+            assert process.pid is not None
+            os.kill(process.pid, signal.SIGKILL)
+            await until(lambda: len(tried) == 3)
+        await process.wait_ready()
+        await process.logits([await photo(slots, 20)])
 
     run(recipe(tmp_path), use)
 
