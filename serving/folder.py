@@ -167,8 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"the model cannot be used: {error}")
     total = sum(1 for _ in photos_below(given.photos))
     start = time.monotonic()
-    with given.out.open("w", encoding="utf-8", newline="") as file:
-        outcome = classify(given.photos, card, chosen, FORMATS[given.format](file), total)
+    try:
+        with given.out.open("w", encoding="utf-8", newline="") as file:
+            outcome = classify(given.photos, card, chosen, FORMATS[given.format](file), total)
+    except OSError as error:  # photos that cannot be read are rows
+        sys.exit(f"the answers cannot be written: {error.strerror}")
     _tell(
         {
             "photos": outcome.photos,

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -44,12 +44,12 @@ def predict_folder(project: Project, screen: Screen, folder: Path, model: Path, 
     """Classify every photo below ``folder`` into ``out``, whole or not at all; return how many could not be used.
 
     Raises:
-        ConsoleError: the model cannot be used; says why.
+        ConsoleError: the model cannot be used, or the answers cannot be written; says why.
     """
     code = program_of(model)
     log = project.build / "predict" / LOG
     log.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(out) as partial:
+    with _writing(out) as partial:
         options = ["--out", str(partial.resolve()), "--format", FORMATS[out.suffix.lower()]]
         python = str(project.programs / "python")
         command = [python, "-m", "serving.folder", str(folder.resolve()), *options]
@@ -63,6 +63,16 @@ def predict_folder(project: Project, screen: Screen, folder: Path, model: Path, 
             raise ConsoleError(f"The photos were not classified: {_why(status, log)}", f"All it said: {log}")
     _show(summary, out, screen)
     return int(summary["failed"])
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[Path]:
+    with ExitStack() as stack:
+        try:
+            partial = stack.enter_context(replacing(out))
+        except OSError as error:
+            raise ConsoleError(f"{out} cannot be written: {error.strerror}.") from error
+        yield partial
 
 
 def _environment(model: Path, code: Path) -> dict[str, str]:

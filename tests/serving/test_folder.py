@@ -196,3 +196,14 @@ def test_a_damaged_model_is_one_line_that_says_so(
     with pytest.raises(SystemExit, match=r"the model cannot be used: the model in .* is damaged"):
         main([str(tmp_path), "--out", str(tmp_path / "answers.csv")])
     assert not (tmp_path / "answers.csv").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is always full, which Linux has")
+def test_a_full_disk_is_one_line_that_says_so(
+    artifact: Path, jpeg: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    monkeypatch.setenv("SM_MODEL_DIR", str(artifact))
+    monkeypatch.setattr("serving.folder.configure_logging", lambda: None)
+    with pytest.raises(SystemExit, match="the answers cannot be written: No space left on device"):
+        main([str(tmp_path), "--out", "/dev/full", "--engine", "eager"])

@@ -67,3 +67,24 @@ def test_a_closed_folder_is_yielded_with_the_reason(tmp_path: Path, monkeypatch:
         ("closed", "the folder cannot be read: Permission denied"),
         ("z.jpg", ""),
     ]
+
+
+def test_a_folder_whose_files_cannot_be_looked_at_costs_the_others_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "a.jpg", "listed/b.jpg", "listed/within/c.jpg", "z.jpg")
+    stat = Path.stat
+
+    def refused(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path.parent.name == "listed":  # as in a folder that may be read and not searched
+            raise PermissionError(13, "Permission denied")
+        return stat(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    found = list(photos_below(tmp_path))
+    assert [(each.name, each.error) for each in found] == [
+        ("a.jpg", ""),
+        ("listed/b.jpg", ""),
+        ("listed/within", "the folder cannot be read: Permission denied"),
+        ("z.jpg", ""),
+    ]

@@ -119,6 +119,14 @@ def test_a_failure_says_why_and_leaves_what_was_there(
     assert [path.name for path in out.parent.iterdir()] == ["a.csv"]
 
 
+def test_a_place_where_nothing_can_be_written_is_told(
+    checkout: Project, screen: Screen, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(ConsoleError, match=r"file/a\.csv cannot be written: (File exists|Not a directory)"):
+        predict_folder(checkout, screen, photos(tmp_path, "many"), model, tmp_path / "file" / "a.csv")
+
+
 def test_who_stops_it_leaves_no_process_and_nothing_half_written(
     checkout: Project, screen: Screen, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
