@@ -12,6 +12,7 @@ import torch
 
 from contract.names import ArtifactFile
 from serving.engines.base import Engine, EngineUnavailableError
+from serving.logs import logger
 from vision.check_photos import Logits, Photos
 from vision.classifier import LoadedModel
 from vision.network import INPUT, ServedNetwork
@@ -132,7 +133,10 @@ def _converted(ov: Any, model: LoadedModel, cache: Path | None) -> Any:
         return ov.Core().read_model(path)
     network = _convert(ov, ServedNetwork(model))
     if path is not None:
-        _save(ov, network, path)
+        try:
+            _save(ov, network, path)
+        except (OSError, RuntimeError) as error:  # a full disk, say: the next start converts again
+            logger.warning("the converted network is not kept: %s", error)
     return network
 
 
@@ -148,6 +152,10 @@ def _convert(ov: Any, network: ServedNetwork) -> Any:
 def _save(ov: Any, network: Any, path: Path) -> None:
     """Write ``path`` and its .bin, the first last and both by renaming, so that what can be found is whole."""
     partial = path.with_name(f"partial-{path.name}")
-    ov.save_model(network, partial, compress_to_fp16=False)
-    partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
-    partial.replace(path)
+    try:
+        ov.save_model(network, partial, compress_to_fp16=False)
+        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        partial.replace(path)
+    finally:
+        for left in (partial, partial.with_suffix(".bin")):
+            left.unlink(missing_ok=True)

@@ -55,6 +55,19 @@ def test_a_second_start_converts_nothing(
     np.testing.assert_allclose(after, before, atol=1e-5)
 
 
+def test_a_network_that_cannot_be_kept_serves_all_the_same(
+    model: LoadedModel, photos: Photos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_network: object, path: Path, **_: object) -> None:
+        path.with_suffix(".bin").write_bytes(b"half of it")
+        raise RuntimeError("basic_ios::clear: iostream error")  # what OpenVINO says of a full disk
+
+    monkeypatch.setattr(load_openvino(), "save_model", full)
+    engine = OpenVinoBuilder().build(model, tmp_path, tmp_path)
+    np.testing.assert_allclose(engine.logits(photos), eager_logits(model, photos), atol=1e-4)
+    assert not list(tmp_path.glob("*openvino.*"))
+
+
 def test_bfloat16_is_refused_where_the_processor_emulates_it(model: LoadedModel, tmp_path: Path) -> None:
     if native_precision(torch.device("cpu")) == torch.bfloat16:
         pytest.skip("this processor multiplies bfloat16")
