@@ -11,12 +11,21 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, overload
 
 import numpy as np
 from torch import Tensor
 
-from contract.inference import OPTIONS_HEADER, TOP_K, Answer, ErrorCode, Explanation, InferenceError, Options
+from contract.inference import (
+    OPTIONS_HEADER,
+    RESPONSE_TYPE,
+    TOP_K,
+    Answer,
+    ErrorCode,
+    Explanation,
+    InferenceError,
+    Options,
+)
 from contract.options import options_of
 from contract.serving import DEFAULT_SERVING, Variable
 from serving.answers import answers, output
@@ -135,20 +144,33 @@ def _seen(photo: bytes, model: Model) -> Tensor | InferenceError:
         return error
 
 
-def output_fn(prediction: Said, accept: str | None = None, context: ToolkitContext | None = None) -> bytes:
+@overload
+def output_fn(prediction: Said, accept: str | None = None, context: None = None) -> bytes: ...
+
+
+@overload
+def output_fn(prediction: Said, accept: str | None, context: ToolkitContext) -> tuple[bytes, str]: ...
+
+
+def output_fn(
+    prediction: Said, accept: str | None = None, context: ToolkitContext | None = None
+) -> bytes | tuple[bytes, str]:
     """Return the response's body, always JSON: the only form there is, whatever ``accept`` asks for.
+
+    With a context, its type goes with it: the toolkit would call it what ``accept`` asks for.
 
     Raises:
         InferenceError: the request has no answer; with a context that is told to the client.
     """
     del accept  # RFC 9110, 12.5.1: a server may answer as if there were no Accept header
-    try:
+    if context is None:
         return output(prediction.answers, prediction.several)
+    try:
+        body = output(prediction.answers, prediction.several)
     except InferenceError as error:
-        if context is None:
-            raise
         context.set_response_status(code=error.status, phrase=str(error.code))
-        return json.dumps(error.body(str(uuid.uuid4()))).encode()
+        body = json.dumps(error.body(str(uuid.uuid4()))).encode()
+    return body, RESPONSE_TYPE
 
 
 def _header(context: ToolkitContext | None, name: str) -> str | None:

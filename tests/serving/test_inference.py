@@ -224,6 +224,14 @@ def test_awss_toolkit_answers_a_photo(toolkit: Toolkit, model: Model, picture: I
     assert said == answered(photo, model).body()
 
 
+@pytest.mark.parametrize("body", [b"no photo", None])
+def test_awss_toolkit_says_that_it_answers_json_whatever_is_asked_for(
+    toolkit: Toolkit, jpeg: bytes, body: bytes | None
+) -> None:
+    toolkit.send(body or jpeg, Content_Type="image/jpeg", Accept="text/csv")
+    assert toolkit.content_type == JSON
+
+
 def test_awss_toolkit_answers_several_photos(toolkit: Toolkit, model: Model, jpeg: bytes) -> None:
     said = toolkit.send(as_json([jpeg, b"no photo"], top=1), Content_Type=JSON)
     assert toolkit.status == 200
