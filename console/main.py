@@ -1,5 +1,6 @@
 """`pedigree`: runs a command, and turns every expected error into one line and an exit code."""
 
+import io
 import sys
 
 from console import interrupts
@@ -10,6 +11,9 @@ from console.screen import Screen
 
 def main() -> None:
     """Run a command; exits 0, 1 with a message on standard error, 2 for a wrong command line, 130 when stopped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where it is closed
+            stream.reconfigure(errors="backslashreplace")  # not every locale can write every name
     screen = Screen()
     try:
         with interrupts.caught():
@@ -32,6 +36,8 @@ def _run() -> None:
         app()
     except (BotoCoreError, ClientError) as error:
         raise ConsoleError(f"The cloud refused: {error}") from error
+    except OSError as error:  # a full disk, a folder that may not be written
+        raise ConsoleError(f"The system refused: {error}") from error
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 import httpx
 
 from console.cloud import Cloud
-from console.prediction.failure import Cause, PhotoError, too_large
+from console.prediction.failure import Cause, PhotoError, no_photo, too_large
 from console.prediction.patience import Patience, Reply
 from console.prediction.refusal import json_object, not_understood, refusal, unreachable
 from console.stacks import Deployed
@@ -21,8 +21,6 @@ from contract.photo_types import photo_type
 
 # A cold endpoint on AWS answers within API Gateway's own 29 s or not at all.
 _TIMEOUT: Final = httpx.Timeout(40.0, connect=10.0)
-# Of a file that is no photo: the API says so.
-_UNKNOWN_TYPE: Final = "application/octet-stream"
 
 
 @dataclass(frozen=True)
@@ -74,15 +72,14 @@ class Client:
         Raises:
             PhotoError: it could not be sent, or the API refused it; says why.
         """
-        if len(photo) > MAX_UPLOAD_BYTES:
-            raise too_large()
+        kind = _sendable_type(photo)
         asked: dict[str, int | bool] = {TOP: options.top} if options.top != TOP_K else {}
         if options.explain:
             asked[EXPLAIN] = True
         if len(photo) > MAX_PHOTO_BYTES:
-            response = self._post(ApiPath.PREDICT, json={UPLOAD_FIELD: self._upload(photo), **asked})
+            response = self._post(ApiPath.PREDICT, json={UPLOAD_FIELD: self._upload(photo, kind), **asked})
         else:
-            headers = {"Content-Type": _content_type(photo)}
+            headers = {"Content-Type": kind}
             response = self._post(ApiPath.PREDICT, content=photo, headers=headers, params=asked or None)
         try:
             answer = Answer.read(json_object(response))
@@ -92,9 +89,9 @@ class Client:
             raise not_understood(response)
         return answer
 
-    def _upload(self, photo: bytes) -> str:
+    def _upload(self, photo: bytes, kind: str) -> str:
         """Send a photo past the API, and return by which name the API knows it."""
-        response = self._post(ApiPath.UPLOADS, json={"bytes": len(photo), "content_type": _content_type(photo)})
+        response = self._post(ApiPath.UPLOADS, json={"bytes": len(photo), "content_type": kind})
         try:
             place = Upload.read(json_object(response))
         except (KeyError, TypeError, ValueError) as error:
@@ -120,6 +117,15 @@ class Client:
             raise unreachable(url.partition("?")[0], error) from error  # what follows may sign an upload
 
 
-def _content_type(photo: bytes) -> str:
-    """Return what a file is by its first bytes, whatever its name says."""
-    return photo_type(photo) or _UNKNOWN_TYPE
+def _sendable_type(photo: bytes) -> str:
+    """Return what a file is by its first bytes, whatever its name says.
+
+    Raises:
+        PhotoError: it is nothing that the API takes in any way, so it need not be sent.
+    """
+    if len(photo) > MAX_UPLOAD_BYTES:
+        raise too_large()
+    kind = photo_type(photo)
+    if kind is None:
+        raise no_photo(photo)
+    return kind

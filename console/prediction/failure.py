@@ -43,3 +43,11 @@ def too_large() -> PhotoError:
     """Return what is said of a photo that the API takes in no way."""
     limit = f"{MAX_UPLOAD_BYTES / 1e6:.0f} MB"
     return PhotoError(ErrorCode.TOO_LARGE, f"The photo is larger than {limit}, and was not sent.", "Make it smaller.")
+
+
+def no_photo(content: bytes) -> PhotoError:
+    """Return what is said of a file of no type that the API takes."""
+    if not content:
+        return PhotoError(ErrorCode.EMPTY_BODY, "There is nothing in it.")
+    reason = "This is no JPEG, PNG, WebP or HEIC photo, and was not sent."
+    return PhotoError(ErrorCode.BAD_IMAGE, reason, "Open it in a viewer, and save it as one of them.")

@@ -11,6 +11,7 @@ from contract.inference import MAX_UPLOAD_BYTES, ErrorCode
 # Errors that this console does not provoke: it and the API are not of the same version.
 _MISMATCH: Final = "What is deployed may not match this console: pedigree deploy"
 _HINTS: Final = {
+    ErrorCode.BAD_REQUEST: "Is --top more than the names that the model knows?",
     ErrorCode.BAD_IMAGE: "Open it in a viewer: it may be damaged, or no photo at all.",
     ErrorCode.EMPTY_BODY: "There is nothing in it.",
     ErrorCode.FORBIDDEN: "The API key is not accepted. Was the stage just deployed? A new key takes a minute on AWS.",

@@ -59,7 +59,9 @@ def asked(photos: Sequence[str], words: Words) -> Folder | Photos:
         UsageError: the options do not go together.
         ConsoleError: there is no place for the explanations.
     """
-    folders = [name for name in photos if name != STDIN and not is_address(name) and Path(name).is_dir()]
+    if "" in photos:
+        raise UsageError("The name of a photo is empty.", "Is a variable of the shell not set?")
+    folders = [name for name in photos if name != STDIN and not is_address(name) and _is_folder(name)]
     if folders:
         return _folder(folders[0], photos, words)
     if words.out is not None or words.model is not None:
@@ -71,6 +73,13 @@ def asked(photos: Sequence[str], words: Words) -> Folder | Photos:
         _check_stdin(photos)
     explanations = None if words.explain is None else Explanations.at(words.explain, photos)
     return Photos(photos, words.top or TOP_K, words.as_json, explanations)
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return Path(name).is_dir()
+    except OSError:  # not to be looked at; whoever reads it says why
+        return False
 
 
 def _folder(folder: str, photos: Sequence[str], words: Words) -> Folder:
@@ -86,6 +95,8 @@ def _folder(folder: str, photos: Sequence[str], words: Words) -> Folder:
 def _check_stdin(photos: Sequence[str]) -> None:
     if photos.count(STDIN) > 1:
         raise UsageError("Standard input, -, is one photo: give it once.")
+    if sys.stdin is None:
+        raise UsageError("Standard input, -, is closed here.", "For example: pedigree predict - < photo.jpg")
     if sys.stdin.isatty():
         raise UsageError("Standard input, -, is the keyboard here.", "For example: pedigree predict - < photo.jpg")
 

@@ -54,13 +54,27 @@ def test_a_photo_is_posted_with_its_type_and_the_key(api: FakeApi, client: Clien
         (b"\x89PNG\r\n\x1a\n...", "image/png"),
         (b"RIFF\x00\x00\x00\x00WEBPVP8 ", "image/webp"),
         (b"\x00\x00\x00\x18ftypheic\x00\x00", "image/heic"),
-        (b"GIF89a", "application/octet-stream"),
-        (b"", "application/octet-stream"),
     ],
 )
 def test_the_type_is_that_of_the_first_bytes(api: FakeApi, client: Client, content: bytes, kind: str) -> None:
     client.predict(content, Options())
     assert api.requests[0].headers["content-type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (b"GIF89a", ErrorCode.BAD_IMAGE, "no JPEG, PNG, WebP or HEIC photo"),
+        (b"GIF89a" + bytes(MAX_PHOTO_BYTES), ErrorCode.BAD_IMAGE, "no JPEG, PNG, WebP or HEIC photo"),
+        (b"", ErrorCode.EMPTY_BODY, "nothing in it"),
+    ],
+)
+def test_a_file_that_is_no_photo_is_said_to_be_none_and_not_sent(
+    api: FakeApi, client: Client, content: bytes, code: ErrorCode, said: str
+) -> None:
+    with pytest.raises(PhotoError, match=said) as caught:
+        client.predict(content, Options())
+    assert (caught.value.code, api.requests) == (code, [])
 
 
 def test_options_go_along_as_a_query(api: FakeApi, client: Client) -> None:

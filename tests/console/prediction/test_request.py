@@ -125,6 +125,12 @@ def test_the_keyboard_is_no_photo(pedigree: Pedigree, monkeypatch: pytest.Monkey
         request._check_stdin(["-"])
 
 
+def test_standard_input_that_is_closed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="closed"):
+        request._check_stdin(["-"])
+
+
 def test_ctrl_c_while_the_api_thinks_ends_it_before_the_answer(api: FakeApi, photo: Path, screen: Screen) -> None:
     may_answer, answered = threading.Event(), threading.Event()
 
