@@ -201,7 +201,7 @@ def _paths() -> dict[str, Any]:
         ApiPath.EXAMPLE: {
             "get": _operation(
                 "example",
-                "Show a small photo of one breed",
+                "Show a small photo of one label",
                 {"image/jpeg": {"schema": _BINARY}},
                 (ErrorCode.NOT_FOUND, *_NEEDS_MODEL),
                 parameters=[number],
@@ -239,7 +239,10 @@ def api_document() -> dict[str, Any]:
         "info": {
             "title": "Pedigree",
             "version": "1",
-            "description": "POST a photo, get the breed. Errors have one shape, and an id that names them in the logs.",
+            "description": (
+                "POST a photo, get the names that fit it best. "
+                "Errors have one shape, and an id that names them in the logs."
+            ),
         },
         "servers": [{"url": "."}],
         "security": [{"key": []}],

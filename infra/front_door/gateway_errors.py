@@ -7,6 +7,7 @@ from typing import Final
 from aws_cdk import aws_apigateway as apigateway
 
 from contract.inference import MAX_PHOTO_BYTES, RESPONSE_TYPE, STATUS, ErrorCode
+from contract.names import ApiPath
 
 _TYPES = apigateway.ResponseType
 _ERRORS: Final = {
@@ -14,7 +15,11 @@ _ERRORS: Final = {
     "ResourceNotFound": (_TYPES.RESOURCE_NOT_FOUND, ErrorCode.NOT_FOUND, "there is nothing at this path"),
     "InvalidKey": (_TYPES.INVALID_API_KEY, ErrorCode.FORBIDDEN, "send a valid API key in the x-api-key header"),
     "AccessDenied": (_TYPES.ACCESS_DENIED, ErrorCode.FORBIDDEN, "this request is not allowed"),
-    "TooLarge": (_TYPES.REQUEST_TOO_LARGE, ErrorCode.TOO_LARGE, f"a photo may have at most {MAX_PHOTO_BYTES} bytes"),
+    "TooLarge": (
+        _TYPES.REQUEST_TOO_LARGE,
+        ErrorCode.TOO_LARGE,
+        f"at most {MAX_PHOTO_BYTES} bytes of photo are taken here; larger ones by POST {ApiPath.UPLOADS}",
+    ),
     "MediaType": (_TYPES.UNSUPPORTED_MEDIA_TYPE, ErrorCode.UNSUPPORTED_TYPE, "this content type is not supported"),
     "NoContentType": (
         _TYPES.BAD_REQUEST_PARAMETERS,

@@ -96,7 +96,7 @@ def read_examples() -> Examples:
     prefix = (S3Uri.parse(prepared) / PreparedFile.EXAMPLES).key if prepared else ""
     classes = read_object(f"{prefix}/classes.json") if prepared else None
     if classes is None:
-        raise unavailable("the breeds are not known: no model is in service yet, or it was trained by an older version")
+        raise unavailable("the labels are not known: no model is in service yet, or it was trained by an older version")
     return Examples(prefix, tuple(json.loads(classes)["labels"]))
 
 
@@ -126,7 +126,7 @@ def example_photo(number: str) -> bytes:
     known = number.isascii() and number.isdecimal() and len(number) < 7 and int(number) < count
     photo = read_object(examples.path(int(number))) if known else None
     if photo is None:
-        raise InferenceError(ErrorCode.NOT_FOUND, f"there is no such breed: a number from 0 to {count - 1} expected")
+        raise InferenceError(ErrorCode.NOT_FOUND, f"there is no such label: a number from 0 to {count - 1} expected")
     return photo
 
 

@@ -68,5 +68,5 @@ def _of_photo(photo: bytes, given: Given) -> Question:
     read_options(given, None)
     kind = photo_type(photo)
     if kind is None:
-        raise InferenceError(ErrorCode.BAD_IMAGE, "the body is no JPEG, PNG, WebP or HEIC photo")
+        raise InferenceError(ErrorCode.BAD_IMAGE, "what was sent is no JPEG, PNG, WebP or HEIC photo")
     return Question(photo, kind, attributes_of(given))

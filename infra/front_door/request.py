@@ -52,14 +52,14 @@ class Request:
         """The content type without its parameters, in small letters; empty where none is given."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
-    def body(self) -> bytes:
-        """Return the body's bytes.
+    def body(self, expected: str = "the photo's bytes as the body") -> bytes:
+        """Return the body's bytes; where there are none, the client is told to send what is ``expected``.
 
         Raises:
             InferenceError: EMPTY_BODY or BAD_REQUEST.
         """
         if not self.raw_body:
-            raise InferenceError(ErrorCode.EMPTY_BODY, "the body is empty; send the photo's bytes as the body")
+            raise InferenceError(ErrorCode.EMPTY_BODY, f"the body is empty; send {expected}")
         if not self.is_base64:
             return self.raw_body.encode()
         try:

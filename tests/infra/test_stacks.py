@@ -175,6 +175,12 @@ def test_the_gateway_s_own_errors_have_our_shape(templates: Templates) -> None:
     assert statuses >= {403, 404, 413, 415, 429, 500, 503}
 
 
+def test_a_photo_that_the_gateway_finds_too_large_is_told_where_large_ones_go(templates: Templates) -> None:
+    responses = resources(templates, "AWS::ApiGateway::GatewayResponse").values()
+    (told,) = [one["Properties"] for one in responses if one["Properties"]["ResponseType"] == "REQUEST_TOO_LARGE"]
+    assert ApiPath.UPLOADS in told["ResponseTemplates"]["application/json"]
+
+
 @pytest.mark.parametrize("kind", ["MISSING_AUTHENTICATION_TOKEN", "DEFAULT_4XX", "DEFAULT_5XX", "THROTTLED"])
 def test_the_deployment_waits_for_the_gateway_s_errors(templates: Templates, kind: str) -> None:
     responses = resources(templates, "AWS::ApiGateway::GatewayResponse")

@@ -88,6 +88,11 @@ def test_an_empty_body_is_a_400(body: bytes | None) -> None:
     refused(event(body=body), ErrorCode.EMPTY_BODY)
 
 
+def test_an_upload_that_is_not_announced_is_told_what_to_send() -> None:
+    told = refused(event("/uploads", body=b"", content_type="application/json"), ErrorCode.EMPTY_BODY)["body"]
+    assert '{"bytes": 5000000, "content_type": "image/jpeg"}' in json.loads(told)["error"]["message"]
+
+
 @pytest.mark.parametrize("kind", [None, "", "text/plain", "image/gif", "image"])
 def test_another_content_type_is_a_415_that_names_the_right_ones(kind: str | None) -> None:
     assert "image/webp" in refused(event(body=JPEG, content_type=kind), ErrorCode.UNSUPPORTED_TYPE)["body"]

@@ -73,6 +73,21 @@ def test_a_phone_shows_all_of_it_and_a_finger_can_press_it(brought_to: Callable[
     assert [one for one in sizes if min(one[1:]) < 44] == []  # pixels, as WCAG 2.5.5 wants
 
 
+def test_on_the_narrowest_screens_no_word_is_broken(open_page: OpenPage) -> None:
+    page = open_page(viewport={"width": 320, "height": 640})
+    page.settle(6)
+    box = page.page.locator(".mark").bounding_box()
+    assert box is not None
+    assert box["height"] < 44  # one line
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_which_view_is_chosen_shows_in_the_reader_s_own_colours_too(brought_to: Callable[..., PageDriver]) -> None:
+    page = brought_to("answer", forced_colors="active")
+    chosen, other = page.page.locator(".views span").evaluate_all("all => all.map(one => getComputedStyle(one).color)")
+    assert chosen != other
+
+
 def test_the_colours_follow_the_reader_s_choice(open_page: OpenPage) -> None:
     grounds = {
         scheme: open_page(color_scheme=scheme).page.evaluate("getComputedStyle(document.body).backgroundColor")
