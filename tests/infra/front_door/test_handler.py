@@ -220,3 +220,33 @@ def test_neither_photos_nor_keys_are_logged(endpoint: Stubber, caplog: pytest.Lo
 
 def test_the_client_gives_up_before_the_gateway_does() -> None:
     assert endpoint_module._READ_SECONDS + 2 < 29
+
+
+OURS, THEIRS = "https://ours.example", "https://theirs.example"
+
+
+def shared(**given: Any) -> dict[str, str]:
+    """Return the headers by which a browser lets other pages read an answer."""
+    headers = handler.handle(event(**given), None)["headers"]
+    return {name: value for name, value in headers.items() if name.startswith("Access-Control-")}
+
+
+@pytest.mark.parametrize(("origins", "told"), [(OURS, OURS), (f"https://x.example {OURS}", OURS), ("*", "*")])
+def test_a_page_of_an_origin_of_the_settings_may_ask_with_its_key_and_read_errors_too(
+    monkeypatch: pytest.MonkeyPatch, origins: str, told: str
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    asked = event(method="OPTIONS", headers={"Origin": OURS})
+    assert handler.handle(asked, None)["statusCode"] == 204
+    for headers in (shared(method="OPTIONS", headers={"Origin": OURS}), shared(body=b"", headers={"Origin": OURS})):
+        assert headers["Access-Control-Allow-Origin"] == told
+        assert "POST" in headers["Access-Control-Allow-Methods"]
+        assert {"content-type", "x-api-key"} == set(headers["Access-Control-Allow-Headers"].split(", "))
+        assert "retry-after" in headers["Access-Control-Expose-Headers"]
+
+
+@pytest.mark.parametrize("origins", ["", OURS])
+def test_a_page_of_another_origin_may_read_nothing(monkeypatch: pytest.MonkeyPatch, origins: str) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    assert shared(method="OPTIONS", headers={"Origin": THEIRS}) == {}
+    assert shared(body=b"", headers={"Origin": THEIRS}) == {}
