@@ -104,7 +104,8 @@ def _from_base64(name: str, photo: object) -> bytes:
     try:
         return base64.b64decode(photo, validate=True)
     except (binascii.Error, ValueError) as error:  # a ValueError: characters outside of ASCII
-        raise _bad(f"{name} is no base64: {error}") from error
+        how = 'one line of it expected, padded with =, without "data:...," in front'  # where browsers put it
+        raise _bad(f"{name} is no base64: {error}; {how}") from error
 
 
 def _bad(message: str) -> InferenceError:

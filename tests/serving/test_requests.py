@@ -147,6 +147,7 @@ def test_an_option_in_two_places_is_refused() -> None:
         (as_json(photos=["", 7]), r"photos[1]: a string"),
         (as_json(photos=["", "?"]), r"photos[1] is no base64"),
         (as_json(photo="é"), "photo is no base64"),
+        (as_json(photo="data:image/jpeg;base64,/9j/"), 'without "data:...," in front'),
         (as_json(photo={}), "photo: a string"),
     ],
 )
