@@ -90,6 +90,17 @@ function fail(error) {
   else showTrouble(troubleOf(error), error.facts ?? {});
 }
 
+/** Tell of what did not touch the photo that is there: its answer stands. */
+function remark(error) {
+  if (state.photo === null) {
+    fail(error);
+    return;
+  }
+  const { title, text } = troubleOf(error);
+  caption(`${title}. ${text}`);
+  say(at("caption").textContent);
+}
+
 function troubleOf(error) {
   if (!(error instanceof Trouble)) console.error(error); // ours to mend
   return TROUBLES[error.kind] ?? TROUBLES.failed;
@@ -151,7 +162,7 @@ for (const input of [at("file"), at("capture")]) {
 }
 at("choose").addEventListener("click", () => at("file").click());
 at("invitation").addEventListener("click", () => at("file").click());
-at("take").addEventListener("click", () => (isPhone() ? at("capture").click() : openCamera().catch(fail)));
+at("take").addEventListener("click", () => (isPhone() ? at("capture").click() : openCamera().catch(remark)));
 at("shoot").addEventListener("click", () => shoot().then(take, fail));
 at("video").addEventListener("playing", () => (at("shoot").disabled = false));
 at("camera").addEventListener("close", releaseCamera);
@@ -185,7 +196,7 @@ addEventListener("drop", (event) => {
   document.body.classList.remove("dropping");
   const [file] = event.dataTransfer.files;
   if (file) take(file);
-  else fail(new Trouble("no-file"));
+  else remark(new Trouble("no-file"));
 });
 addEventListener("hashchange", () => {
   const key = keyOfAddress();

@@ -15,6 +15,12 @@ from tests.infra.front_door.page.page_driver import OpenPage
 from tests.infra.front_door.page.photos import opened
 
 Save = Callable[..., Path]
+DROP_TEXT = """() => {
+  const text = new DataTransfer();
+  text.setData("text/plain", "https://example.com/a.jpg");
+  document.body.dispatchEvent(new DragEvent("drop", { dataTransfer: text, bubbles: true }));
+}"""
+FORBID_CAMERA = "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }"
 
 
 @pytest.fixture
@@ -93,19 +99,29 @@ def test_an_empty_file_is_said_to_be_empty(open_page: OpenPage, api: FakeApi, tm
 def test_what_is_dropped_but_no_file_is_told(open_page: OpenPage) -> None:
     page = open_page()
     page.settle(6)
-    page.page.evaluate(
-        "() => { const text = new DataTransfer(); text.setData('text/plain', 'https://example.com/a.jpg');"
-        " document.body.dispatchEvent(new DragEvent('drop', { dataTransfer: text, bubbles: true })); }"
-    )
+    page.page.evaluate(DROP_TEXT)
     assert page.message().startswith("That was no file.")
 
 
 def test_a_camera_that_may_not_be_used_is_told(open_page: OpenPage) -> None:
     page = open_page()
     page.settle(6)
-    page.page.evaluate("() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new Error('no')); }")
+    page.page.evaluate(FORBID_CAMERA)
     page.page.get_by_role("button", name="Take a photo").click()
     assert page.message().startswith("The camera cannot be used.")
+
+
+def test_what_brings_no_photo_leaves_the_answer_that_is_there(open_page: OpenPage, dog: Path) -> None:
+    page = open_page()
+    page.drop(dog)
+    answer = page.answer()
+    page.page.evaluate(DROP_TEXT)
+    page.page.locator("#caption", has_text="That was no file.").wait_for()
+    page.page.evaluate(FORBID_CAMERA)
+    page.page.get_by_role("button", name="Take a photo").click()
+    page.page.locator("#caption", has_text="The camera cannot be used.").wait_for()
+    assert page.page.locator("#answer").is_visible()
+    assert page.answer() == answer
 
 
 def test_heic_that_the_browser_cannot_open_goes_to_the_model_as_it_is(
