@@ -24,6 +24,8 @@ class Classes:
         if len(self.folders) < 2:
             raise ValueError(f"a classifier needs at least 2 classes, got {list(self.folders)}")
         labels = self.labels
+        if "" in labels:
+            raise ValueError(f"the class folder {self.folders[labels.index('')]!r} reads as no name at all: rename it")
         twice = sorted({label for label in labels if labels.count(label) > 1})
         if twice:
             raise ValueError(f"several class folders read as {', '.join(twice)}: rename them")

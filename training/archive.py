@@ -1,8 +1,12 @@
 """Zip archives from anywhere, unpacked without trusting them."""
 
+import errno
+import lzma
 import stat
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -11,6 +15,12 @@ from training.errors import PhotosError
 
 _CHUNK: Final = 1 << 20
 _GIB: Final = 1 << 30
+# So much of a name that is too long is shown.
+_MOST_SHOWN: Final = 100
+# General purpose flag 11 of the zip format: the name is UTF-8.
+_UTF8_FLAG: Final = 1 << 11
+# What file systems say to a name of over 255 bytes, one they do not write, and one name for a file and a folder.
+_BAD_NAMES: Final = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EEXIST, errno.EISDIR, errno.ENOTDIR)
 
 
 @dataclass(frozen=True)
@@ -41,22 +51,41 @@ def unpack(archive: Path, target: Path, limits: Limits | None = None) -> None:
                 # An empty one is a class without photos, which has to be named.
                 place = _place(archive, folder)
                 if not is_hidden(place):
-                    (target / place).mkdir(parents=True, exist_ok=True)
+                    with _named(archive, place):
+                        (target / place).mkdir(parents=True, exist_ok=True)
             members = [member for member in opened.infolist() if not member.is_dir()]
             _check_declared(archive, members, limits)
             places = {member: _place(archive, member) for member in members}
             room = limits.total_bytes
             for member, place in places.items():
                 if not is_hidden(place):
-                    room -= _extract(opened, member, target / place, min(room, limits.file_bytes), archive)
+                    with _named(archive, place):
+                        room -= _extract(opened, member, target / place, min(room, limits.file_bytes), archive)
     except zipfile.BadZipFile as error:
         raise PhotosError(
             f"{archive.name} is no usable zip archive ({error}): make or download it again as a .zip"
         ) from error
-    except (zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError) as error:
         # RuntimeError is zipfile's word for an encrypted member, NotImplementedError for a foreign compression.
         raise PhotosError(
             f"{archive.name} cannot be unpacked ({error}): make it again as a plain .zip, without a password"
+        ) from error
+
+
+@contextmanager
+def _named(archive: Path, place: PurePosixPath) -> Iterator[None]:
+    """Say of what cannot be written whether its name is to blame, or the archive."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # bz2's word for damaged data
+            raise zipfile.BadZipFile(f"{place}: {error}") from error
+        if error.errno not in _BAD_NAMES:
+            raise
+        shown = place if len(str(place)) <= _MOST_SHOWN else f"{str(place)[:_MOST_SHOWN]}..."
+        raise PhotosError(
+            f"{archive.name} holds {str(shown)!r}, which cannot be written here ({error.strerror}): give it another "
+            "name and make the archive again"
         ) from error
 
 
@@ -83,13 +112,23 @@ def _check_declared(archive: Path, members: list[zipfile.ZipInfo], limits: Limit
 
 def _place(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     """Return where the member goes, relative to the target; backslashes come from old Windows archivers."""
-    name = member.filename.replace("\\", "/")
+    name = _name(member).replace("\\", "/")
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or (len(name) > 1 and name[1] == ":"):
         raise PhotosError(f"{archive.name} holds the unsafe file name {name!r}: make it again from the folder's inside")
     if stat.S_ISLNK(member.external_attr >> 16):
         raise PhotosError(f"{archive.name} holds the link {name!r}; put the photo itself into the archive")
     return path
+
+
+def _name(member: zipfile.ZipInfo) -> str:
+    """Return the member's name; macOS writes UTF-8 without saying so, and zipfile then reads the DOS code page."""
+    if not member.flag_bits & _UTF8_FLAG:
+        try:
+            return member.filename.encode("cp437").decode()
+        except UnicodeError:  # it is of the DOS code page
+            pass
+    return member.filename
 
 
 def _extract(opened: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, room: int, archive: Path) -> int:

@@ -14,7 +14,7 @@ PHOTO_SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".webp")
 EXPECTED: Final = (
     "expected {train,valid,test}/<class>/*.jpg, or <class>/*.jpg to be split by the job (JPEG, PNG or WebP)"
 )
-_SPLIT_NAMES: Final = {
+SPLIT_NAMES: Final = {
     "train": "train",
     "training": "train",
     "valid": "valid",
@@ -75,7 +75,7 @@ def find_photos(root: Path) -> Layout:
     """
     top = _below_top_folders(root.resolve())
     folders = _folders(top)
-    split_of = {folder: _SPLIT_NAMES[folder.name.lower()] for folder in folders if folder.name.lower() in _SPLIT_NAMES}
+    split_of = {folder: SPLIT_NAMES[folder.name.lower()] for folder in folders if folder.name.lower() in SPLIT_NAMES}
     left_out: list[tuple[str, str]] = []
     if split_of:
         splits = _read_splits(top, split_of, left_out)
@@ -89,15 +89,22 @@ def find_photos(root: Path) -> Layout:
     if not any(photos for classes in splits.values() for photos in classes.values()):
         empty = next((c for classes in splits.values() for c in classes), None)
         where = f"the folder {top.name}" if empty is None else f"the folder {top.name} (class folders: {empty}, ...)"
-        raise PhotosError(f"{where} holds no photos: {EXPECTED}")
+        raise PhotosError(f"{where} holds no photos{_passed_over(top, left_out)}: {EXPECTED}")
     return Layout(splits, bool(split_of), left_out)
+
+
+def _passed_over(top: Path, left_out: list[tuple[str, str]]) -> str:
+    """Return an example of what is there in place of photos, in parentheses; nothing where nothing is."""
+    if not left_out:
+        left_out = [(_printable(path.relative_to(top).as_posix()), "not in a class folder") for path in _files(top)]
+    return "".join(f" ({name}: {reason})" for name, reason in left_out[:1])
 
 
 def _below_top_folders(root: Path) -> Path:
     """Go down while a folder holds nothing but one folder of folders; never into a split or past class folders."""
     while not _loose_photos(root):
         folders = _folders(root)
-        if len(folders) != 1 or folders[0].name.lower() in _SPLIT_NAMES or not _folders(folders[0]):
+        if len(folders) != 1 or folders[0].name.lower() in SPLIT_NAMES or not _folders(folders[0]):
             break
         root = folders[0]
     return root
@@ -140,6 +147,8 @@ def _unusable(path: Path, top: Path) -> str | None:
     # realpath, because Path.resolve raises on a link that leads to itself before Python 3.13.
     if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(top):
         return "a link that leads outside the data set: put the photo itself there"
+    if path.is_dir() and not path.is_symlink():
+        return "a folder that may not be read"
     if path.is_dir():
         return "a link to a folder, which is not followed: put the photos themselves there"
     if not path.is_file():
@@ -150,16 +159,18 @@ def _unusable(path: Path, top: Path) -> str | None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the visible files below ``folder``, and the links to folders, in a fixed order."""
+    """Yield the visible files below ``folder``, links to folders and folders that may not be read, in a fixed order."""
     if folder.is_symlink():
         yield folder
         return
-    for here, folders, files in os.walk(folder, followlinks=False):
+    closed: list[Path] = []
+    for here, folders, files in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if not is_hidden(PurePosixPath(name)))
         links = [name for name in folders if (Path(here) / name).is_symlink()]
         for name in sorted([*files, *links]):
             if not is_hidden(PurePosixPath(name)):
                 yield Path(here) / name
+    yield from closed
 
 
 def _folders(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ python training/prepare.py --source ../photos --model-dir build/prepared
 """
 
 import argparse
+import errno
 import os
 import shutil
 import signal
@@ -62,7 +63,7 @@ def prepare(
     scratch = Path(tempfile.mkdtemp(prefix=".prepare-", dir=model_dir.resolve().parent))
     try:
         layout = find_photos(source.fetch(scratch, seed, say))
-        folders = check_folders(layout.file_counts)
+        folders = check_folders(layout.file_counts, dict(layout.left_out))
         build = scratch / "build"
         build.mkdir()
         results = _decode_all(layout.photos, build, processes)
@@ -156,6 +157,13 @@ def _shard_photos(text: str) -> int:
     return value
 
 
+def _told(error: OSError) -> str:
+    if error.errno == errno.ENOSPC:
+        return "the disk is full: the prepared photos and, of a zip, the unpacked ones need room, too"
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}: the photos must be readable, and --model-dir a folder to write to"
+
+
 def _stopped(signum: int, _frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + signum)
 
@@ -192,6 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _report(prepare(source, options.model_dir, options.seed, shard_photos=options.shard_photos))
     except PhotosError as error:
         print(f"PhotosError: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, a folder that may not be read or written
+        print(f"{type(error).__name__}: {_told(error)}", file=sys.stderr)
         return 1
     return 0
 

@@ -15,6 +15,7 @@ TOY: Final = "toy"
 KINDS: Final = "toy, https://...zip, s3://bucket/prefix, s3://bucket/photos.zip, or a local folder or zip file"
 # Unpacking needs the archive and its contents side by side, and preparing a copy of those.
 _SPARE_BYTES: Final = 1 << 30
+_ZIP_START: Final = b"PK\x03\x04"
 Say = Callable[[str], None]
 
 
@@ -89,6 +90,8 @@ def _unpacked(archive: Path, scratch: Path, shown: str, say: Say, keep: bool = F
     if not zipfile.is_zipfile(archive):
         with archive.open("rb") as file:
             start = file.read(16)
+        if start.startswith(_ZIP_START):
+            raise PhotosError(f"{shown} is a zip archive that is cut short or damaged: make or download it again")
         raise PhotosError(
             f"{shown} is not a zip archive (it starts with {start!r}): give a .zip with the photos in folders"
         )

@@ -1,6 +1,7 @@
 """Which photo is trained on, which is validated and which is tested; and whether the splits can be used at all."""
 
 import random
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Final
 
 from contract.classes import Classes
 from contract.names import SPLITS
+from training.dataset_layout import SPLIT_NAMES
 from training.errors import PhotosError
 
 # Of a class's photos, each split that a set lacks gets this share, and at least one photo.
@@ -79,11 +81,12 @@ def fill_missing_splits(photos: Sequence[UsablePhoto], missing: Sequence[str], s
     return sorted(result, key=lambda photo: photo.number)
 
 
-def check_folders(found: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
+def check_folders(found: Mapping[str, Mapping[str, int]], left_out: Mapping[str, str]) -> tuple[str, ...]:
     """Return the class folders in the order of the model's outputs, before any photo is decoded.
 
     Args:
         found: per split that the set came with, how many files each class folder holds.
+        left_out: names of the files that do not count, and why.
 
     Raises:
         PhotosError: fewer than two classes; a class that one split has and another lacks, or a class folder without
@@ -105,7 +108,8 @@ def check_folders(found: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
             )
         for folder in train:
             if found[split][folder] == 0:
-                raise PhotosError(f"class folder {_where(split, folder, found)} holds no photos: {_ADD}")
+                where, example = _where(split, folder, found), _example(split, folder, left_out)
+                raise PhotosError(f"class folder {where} holds no photos{example}: {_ADD}")
     if len(train) < 2:
         raise PhotosError(f"the only class folder is {train[0]}: a classifier needs at least 2 classes")
     try:
@@ -127,8 +131,18 @@ def check_usable(
         for folder in sorted(folders):
             if (split, folder) not in present:
                 where = _where(split, folder, found)
-                example = next((f" ({name}: {left_out[name]})" for name in sorted(left_out) if folder in name), "")
-                raise PhotosError(f"class folder {where} holds no usable photos{example}: {_ADD}")
+                raise PhotosError(
+                    f"class folder {where} holds no usable photos{_example(split, folder, left_out)}: {_ADD}"
+                )
+
+
+def _example(split: str, folder: str, left_out: Mapping[str, str]) -> str:
+    """Return the first file of a class folder that was left out, with its reason, in parentheses; "" without one."""
+    for name, reason in sorted(left_out.items()):
+        first, *others = unicodedata.normalize("NFC", name).split("/")
+        if first == folder or (SPLIT_NAMES.get(first.lower()) == split and others[:1] == [folder]):
+            return f" ({name}: {reason})"
+    return ""
 
 
 def _where(split: str, folder: str, found: Mapping[str, Mapping[str, int]]) -> str:

@@ -33,3 +33,8 @@ def test_one_class_is_no_classifier() -> None:
 def test_two_folders_with_one_label_are_refused() -> None:
     with pytest.raises(ValueError, match="read as Pug"):
         Classes(("001.Pug", "002.Pug"))
+
+
+def test_a_folder_that_reads_as_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="the class folder '_' reads as no name at all: rename it"):
+        Classes(("Pug", "_"))

@@ -1,3 +1,4 @@
+import random
 import stat
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -122,3 +123,41 @@ def test_hidden_files_are_told_by_any_part_of_their_path() -> None:
     assert is_hidden(PurePosixPath("a/.git/b.jpg"))
     assert is_hidden(PurePosixPath("__MACOSX/b.jpg"))
     assert not is_hidden(PurePosixPath("a/b.jpg"))
+
+
+class _Unflagged(zipfile.ZipInfo):
+    """A member whose name's bytes are written as they are, without the flag that says UTF-8."""
+
+    def __init__(self, name: bytes) -> None:
+        super().__init__(name.decode("latin-1"))
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:  # noqa: N802 (zipfile's own)
+        return self.filename.encode("latin-1"), self.flag_bits & ~0x800
+
+
+@pytest.mark.parametrize(("name", "encoding"), [("柴犬", "utf-8"), ("Épagneul", "utf-8"), ("Köter", "cp437")])
+def test_names_are_read_as_macos_and_old_windows_archivers_write_them(tmp_path: Path, name: str, encoding: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(_Unflagged(f"{name}/1.jpg".encode(encoding)), b"x")
+    unpack(tmp_path / "a.zip", tmp_path / "out")
+    assert files_below(tmp_path / "out") == [f"{name}/1.jpg"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("Pug/1.jpg", f"Pug/{'y' * 300}.jpg"), (f"{'y' * 300}/1.jpg",), ("Pug/q", "Pug/q/1.jpg"), ("Pug/1.jpg", "Pug")],
+)
+def test_a_name_that_cannot_be_written_is_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    archive = make_zip(tmp_path / "a.zip", dict.fromkeys(names, b"x"))
+    with pytest.raises(PhotosError, match=r"a\.zip holds '(Pug|y+).*, which cannot be written here \(.+\): give it"):
+        unpack(archive, tmp_path / "out")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_data_is_refused_however_it_is_packed(tmp_path: Path, compression: int) -> None:
+    archive = make_zip(tmp_path / "a.zip", {"1.jpg": random.Random(0).randbytes(1000) * 3}, compression)
+    content = bytearray(archive.read_bytes())
+    content[60:260] = bytes(200)
+    archive.write_bytes(content)
+    with pytest.raises(PhotosError, match=r"a\.zip (is no usable zip archive|cannot be unpacked)"):
+        unpack(archive, tmp_path / "out")

@@ -1,3 +1,5 @@
+import errno
+import os
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +156,25 @@ def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
 def test_a_set_with_test_but_without_train_is_refused(make_set: SetMaker) -> None:
     with pytest.raises(PhotosError, match="photos has test, valid but no folder train"):
         find_photos(make_set({"valid": {"Pug": 1}, "test": {"Pug": 1}}))
+
+
+@pytest.mark.parametrize("name", ["photos.zip", "1.jpg"])
+def test_a_folder_without_class_folders_is_refused_with_what_is_there_instead(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / name).touch()
+    with pytest.raises(PhotosError, match=rf"the folder photos holds no photos \({name}: not in a class folder\)"):
+        find_photos(tmp_path / "photos")
+
+
+def test_a_folder_that_may_not_be_read_is_left_out_with_a_reason(
+    make_set: SetMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, scandir = make_set({None: {"Pug": 1, "Boxer": 1, "Boxer/closed": 1}}), os.scandir
+
+    def refused(path: str) -> object:  # root, as whom tests may run, is refused nothing
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    assert find_photos(root).left_out == [("Boxer/closed", "a folder that may not be read")]

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -296,3 +297,31 @@ def test_real_photos_are_copied_as_they_are(dogs: Path, tmp_path: Path) -> None:
     manifest, _ = prepared(dogs, tmp_path / "out")
     assert manifest.totals == {"train": 726, "valid": 90, "test": 90}
     assert (manifest.left_out, manifest.converted, manifest.resized) == ((), (), 0)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "OSError: the disk is full: the prepared photos and"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/p"),
+            "PermissionError: /p: Permission denied: the photos",
+        ),
+    ],
+)
+def test_a_full_disk_or_a_closed_folder_is_the_last_line_without_a_traceback(
+    make_set: SetMaker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: OSError,
+    line: str,
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("training.prepare.prepare_photo", fail)
+    assert main(["--source", str(make_set(COMPLETE)), "--model-dir", str(tmp_path / "out")]) == 1
+    [said] = capsys.readouterr().err.splitlines()
+    assert said.startswith(line)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out", "photos"]

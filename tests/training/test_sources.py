@@ -90,3 +90,12 @@ def test_the_toy_source_draws_a_data_set(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("training.toy.PHOTOS", {"train": 1, "valid": 1, "test": 1})
     folder = fetch("toy", tmp_path)
     assert len(list(folder.glob("*/*/*.jpg"))) == 24
+
+
+def test_half_a_zip_archive_is_said_to_be_one(tmp_path: Path) -> None:
+    archive = tmp_path / "p.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("Pug/1.jpg", bytes(1000))
+    archive.write_bytes(archive.read_bytes()[:500])
+    with pytest.raises(PhotosError, match=r"p\.zip is a zip archive that is cut short or damaged: make or download"):
+        fetch(str(archive), tmp_path)

@@ -1,3 +1,5 @@
+import re
+import unicodedata
 from collections import Counter
 
 import pytest
@@ -66,7 +68,7 @@ def test_a_photo_in_two_classes_is_left_out_of_both() -> None:
 
 
 def test_classes_are_in_the_order_of_their_folders() -> None:
-    assert check_folders({"train": {"002.B": 1, "001.A": 1}}) == ("001.A", "002.B")
+    assert check_folders({"train": {"002.B": 1, "001.A": 1}}, {}) == ("001.A", "002.B")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +88,7 @@ def test_classes_are_in_the_order_of_their_folders() -> None:
 )
 def test_folders_that_cannot_be_trained_on_are_named(found: dict[str, dict[str, int]], message: str) -> None:
     with pytest.raises(PhotosError, match=message):
-        check_folders(found)
+        check_folders(found, {})
 
 
 def test_a_class_whose_photos_are_all_bad_is_named_with_the_first_reason() -> None:
@@ -95,3 +97,17 @@ def test_a_class_whose_photos_are_all_bad_is_named_with_the_first_reason() -> No
     reasons = {"train/B/9.jpg": "too large", "test/B/0.jpg": "the photo is empty (0 bytes)"}
     with pytest.raises(PhotosError, match=r"class folder test/B holds no usable photos \(test/B/0.jpg: the photo is"):
         check_usable(found, usable, reasons)
+
+
+@pytest.mark.parametrize(
+    ("found", "name"),
+    [
+        ({"train": {"Pug": 1, "Pugapoo": 0}}, "Pugapoo/1.HEIC"),
+        ({"train": {"Pug": 1, "Pugapoo": 1}, "valid": {"Pug": 1, "Pugapoo": 0}}, "Validation/Pugapoo/1.HEIC"),
+        ({"train": {"Épagneul": 0, "Pug": 1}}, unicodedata.normalize("NFD", "Épagneul/1.HEIC")),
+    ],
+)
+def test_an_empty_class_is_named_with_a_file_that_is_not_read(found: dict[str, dict[str, int]], name: str) -> None:
+    others = {"Pug/1.HEIC": "another class's", "train/Pugapoo/1.HEIC": "another split's"}
+    with pytest.raises(PhotosError, match=rf"holds no photos \({re.escape(name)}: no photo by its name\): add JPEG"):
+        check_folders(found, {**others, name: "no photo by its name"})
