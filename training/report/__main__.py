@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from jinja2 import UndefinedError
+
 from contract.names import OutputFile
 from training.progress import say
 from training.report.data import collect
-from training.report.page import write_report
+from training.report.page import UNREADABLE, write_report
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -29,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data = collect(options.output, options.prepared, options.tuning, created)
     except (OSError, ValueError) as error:
         parser.error(f"there is no training to report in {options.output}: {error}")
-    write_report(options.output / OutputFile.REPORT, data)
+    try:
+        write_report(options.output / OutputFile.REPORT, data)
+    except (*UNREADABLE, UndefinedError) as error:
+        parser.error(f"{options.output / OutputFile.METRICS} is not as this version's trainings leave it: {error!r}")
     say(str(options.output / OutputFile.REPORT))
 
 

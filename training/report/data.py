@@ -90,10 +90,12 @@ def collect(output: Path, prepared: Path | None, tuning: Path | None, created: s
     Raises:
         OSError, ValueError: metrics.json, without which there is nothing to report, cannot be read.
     """
-    history = output / OutputFile.HISTORY
+    metrics = json.loads((output / OutputFile.METRICS).read_text(encoding="utf-8"))
+    if not isinstance(metrics, dict):
+        raise ValueError(f"{OutputFile.METRICS} holds no dict")
     return ReportData(
-        metrics=json.loads((output / OutputFile.METRICS).read_text(encoding="utf-8")),
-        history=tuple(load_history(history)) if history.is_file() else (),
+        metrics=metrics,
+        history=_history(output / OutputFile.HISTORY),
         manifest=_read(prepared / PreparedFile.MANIFEST, dict) or {} if prepared else {},
         tuning=_read(tuning / TUNING_FILE, dict) or {} if tuning else {},
         predictions=_predictions(output / OutputFile.PREDICTIONS),
@@ -115,6 +117,14 @@ def _read(path: Path, kind: type) -> Any:
         say(f"the report does without {path}: it holds no {kind.__name__}")
         return None
     return content
+
+
+def _history(path: Path) -> tuple[Epoch, ...]:
+    try:
+        return tuple(load_history(path)) if path.is_file() else ()
+    except (OSError, TypeError, ValueError) as error:
+        say(f"the report does without {path}: {error!r}")
+        return ()
 
 
 def _predictions(path: Path) -> tuple[Prediction, ...] | None:

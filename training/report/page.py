@@ -24,7 +24,7 @@ from training.report.trials import trials
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 # What files of another shape than expected make of a part. A training of hours does not fail for its report.
-_UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _FILTERS: Final = (
     section.percent,
     section.number,
@@ -82,10 +82,12 @@ def _makers(data: ReportData) -> tuple[tuple[str, Callable[[], Section]], ...]:
 
 
 def _part(name: str, make: Callable[[], Section], body: Callable[[Section], str]) -> tuple[Section, str]:
+    from jinja2 import UndefinedError  # where a template meets what it does not know
+
     try:
         made = make()
         return made, body(made)
-    except _UNREADABLE as error:
+    except (*UNREADABLE, UndefinedError) as error:
         say(f"the report does without its part {name!r}: {error!r}")
         missing = Section("missing", name.capitalize(), name.capitalize(), {"reason": repr(error)})
         return Section(name, missing.title, missing.short), body(missing)

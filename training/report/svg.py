@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -69,7 +70,10 @@ def figure(size: tuple[float, float], rows: int = 1) -> "tuple[Figure, Any]":
 def svg(made: "Figure", name: str) -> str:
     """Return the figure as an element for a page: no header, ids of its own, colours of the page, no fixed size."""
     buffer = io.StringIO()
-    made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with warnings.catch_warnings():
+        # Text stays text: the browser draws class names in any script, with fonts that matplotlib does not have.
+        warnings.filterwarnings("ignore", "(?s)Glyph .* missing from font", UserWarning)
+        made.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()
     # Its style would be the whole page's; what of it matters stands in style.css.
     text = re.sub(r"<(metadata|style).*?</\1>", "", text[text.index("<svg") :], flags=re.DOTALL)

@@ -34,9 +34,9 @@ def test_everything_that_a_training_left_is_read(tmp_path: Path) -> None:
 def test_rubbish_in_a_file_counts_as_its_absence(
     tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = collect(leave(tmp_path, predictions=content, findings=content), None, None, "")
-    assert (data.predictions, data.findings) == (None, None)
-    assert capsys.readouterr().out.count("the report does without") >= 2
+    data = collect(leave(tmp_path, predictions=content, findings=content, history=content), None, None, "")
+    assert (data.predictions, data.findings, data.history) == (None, None, ())
+    assert capsys.readouterr().out.count("the report does without") >= 3
 
 
 def test_the_page_can_be_written_again_from_the_files(tmp_path: Path) -> None:
@@ -48,6 +48,16 @@ def test_a_folder_without_a_training_is_refused(tmp_path: Path, capsys: pytest.C
     with pytest.raises(SystemExit):
         command.main(["--output", str(tmp_path)])
     assert "there is no training to report in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["null", "[]", "{}", '{"test_accuracy": "x"}'])
+def test_metrics_of_another_shape_are_refused_in_a_line(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--output", str(leave(tmp_path, metrics=content))])
+    assert "metrics.json" in capsys.readouterr().err
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_the_commands_name_every_choice_and_quote_what_a_shell_would_read() -> None:

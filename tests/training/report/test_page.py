@@ -126,6 +126,13 @@ def test_names_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     assert "This part could not be made" not in text
 
 
+def test_labels_in_scripts_that_matplotlib_has_no_font_for_are_left_to_the_browser() -> None:
+    labels = ("柴犬", "🐶", "כלב כנעני")
+    text = render(report_data(metrics=metrics(class_rows(labels)), manifest=manifest(labels)))
+    assert "This part could not be made" not in text
+    assert all(text.count(label) > 2 for label in labels)
+
+
 def test_a_page_of_the_metrics_alone_says_what_is_missing() -> None:
     text = render(ReportData(metrics(class_rows(("Pug", "Boxer")), calibration={})))
     for part in (
@@ -151,6 +158,7 @@ def test_a_page_of_the_metrics_alone_says_what_is_missing() -> None:
         ("profile", {"phases": [1, 2], "step_times": "no"}),
         ("tuning", {"trials": [{"objective": "good"}]}),
         ("manifest", {"counts": {"train": 1}, "class_folders": [{}]}),
+        ("findings", {"rules": [], "findings": [{"severity": "error", "step": 1}]}),
         ("predictions", (Prediction("a.jpg", 99, ((98, 0.5),)),)),
     ],
 )
