@@ -4,6 +4,8 @@ import argparse
 from dataclasses import MISSING, dataclass, fields
 from typing import Any, Final
 
+from contract.arguments import checked
+
 OPTIMIZERS: Final = ("adamw", "sgd")
 PRECISIONS: Final = ("auto", "fp32", "bf16", "fp16")
 # RandAugment's scale of magnitudes, as its paper and torchvision have it.
@@ -130,7 +132,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         assert each.default is not MISSING
         parser.add_argument(
             f"--{_option(each.name)}",
-            type=_PARSERS.get(each.name, float),
+            type=checked(_PARSERS.get(each.name, float)),
             default=each.default,
             help=_HELP[each.name],
         )

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from contract.arguments import checked
+
 
 @dataclass(frozen=True)
 class Continuous:
@@ -193,7 +195,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             else f"{parameter.low} to {parameter.high}"
         )
         parser.add_argument(
-            f"--{parameter.name}", type=parameter.parse, default=parameter.default, help=f"{parameter.help} ({allowed})"
+            f"--{parameter.name}",
+            type=checked(parameter.parse),
+            default=parameter.default,
+            help=f"{parameter.help} ({allowed})",
         )
 
 

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext, redirect_stdout
 from pathlib import Path
 
 from contract import recipe
+from contract.arguments import checked
 from contract.findings import Severity
 from contract.inference import KNOWN_SHARE
 from contract.metrics import FINAL_ERRORS, FINAL_TEST_ACCURACY, FINAL_VALID_ACCURACY, FINAL_VALID_LOSS, FINAL_WARNINGS
@@ -67,23 +68,25 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of orders and augmentation (default: 0)")
     parser.add_argument(
         "--known-share",
-        type=_share,
+        type=checked(_share),
         default=KNOWN_SHARE,
         help=f"share of the validation photos that the model is to be sure of; 0: it is not asked ({KNOWN_SHARE:g})",
     )
-    parser.add_argument("--profiler", type=flag, default=True, help="whether to profile: True or False (default: True)")
+    parser.add_argument(
+        "--profiler", type=checked(flag), default=True, help="whether to profile: True or False (default: True)"
+    )
     parser.add_argument(
         "--loader-threads", type=int, default=0, help="threads that decode photos; 0: one per core (default: 0)"
     )
     parser.add_argument(
         "--rules",
-        type=_rules,
+        type=checked(_rules),
         default=TENSOR_RULES,
         help=f"which look on while it trains, separated by commas (default: all of {', '.join(TENSOR_RULES)})",
     )
     parser.add_argument(
         "--stop-early",
-        type=flag,
+        type=checked(flag),
         default=True,
         help="whether what a rule finds may end the training: True or False (default: True)",
     )

@@ -149,3 +149,11 @@ def test_killed_and_started_again_it_continues_with_the_next_epoch(prepared: Pat
     assert second.returncode == 143
     assert "stopped as asked by SIGTERM" in output
     assert not (prepared.parent / "model").exists()
+
+
+def test_an_unknown_rule_is_refused_with_those_that_there_are(
+    prepared: Path, features: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train_model.main(arguments(prepared, features, "--rules", "Overfit,Underfit"))
+    assert "argument --rules: Underfit: some of AllZero, " in capsys.readouterr().err

@@ -45,7 +45,11 @@ def test_the_page_says_what_matters(page: str) -> None:
         "2.14.1",
         "0.0123",
     ):
-        assert part in page, part
+        assert part in page.replace("<bdi>", "").replace("</bdi>", ""), part
+
+
+def test_names_are_kept_apart_from_the_direction_of_the_sentence_around_them(page: str) -> None:
+    assert "<bdi>Boxer</bdi> taken for <bdi>Corgi</bdi>: 1 of 4" in page
 
 
 def test_the_page_is_well_formed_and_needs_nothing_from_elsewhere(page: str) -> None:
