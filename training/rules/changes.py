@@ -94,7 +94,9 @@ def _not_finite(value: float) -> bool:
 
 
 class VanishingGradient(_TrainingRule):
-    """The mean of a gradient's absolute values is below ``threshold``.
+    """The mean of a gradient's absolute values is below ``threshold``, twice in a row.
+
+    A head that starts at zero has a bias without one at the first step, if the batch holds as many photos of each class.
 
     Args:
         base_trial: the trial.
@@ -104,11 +106,13 @@ class VanishingGradient(_TrainingRule):
     def __init__(self, base_trial: Trial, threshold: float = 1e-7) -> None:
         super().__init__(base_trial, (GRADIENTS,))
         self._threshold = threshold
+        self._before: set[str] = set()
 
     def judge(self, step: int, names: list[str]) -> Finding | None:
         """Compare each gradient with the threshold."""
         means = {name: self.reduction(name, step, "mean", absolute=True) for name in names}
-        small = [name for name, mean in means.items() if mean is not None and mean < self._threshold]
+        below = {name for name, mean in means.items() if mean is not None and mean < self._threshold}
+        small, self._before = sorted(below & self._before), below
         if not small:
             return None
         return self.found(

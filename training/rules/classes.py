@@ -159,7 +159,8 @@ class Confusion(_ClassRule):
 
     Both shares are of a true class's photos, and must be out of bounds with 95 % confidence in three validations. AWS's
     bounds, 0.9 and 0.1 of single photos, fire on every validation set with six photos per class (the 133 breeds) as
-    soon as one of them is answered wrong; as documented, the first is even a share of all right answers.
+    soon as one of them is answered wrong; as documented, the first is even a share of all right answers. Classes with
+    fewer than five validation photos are passed over: one photo that is always answered wrong is no confusion.
 
     Args:
         base_trial: the trial.
@@ -209,14 +210,16 @@ class Confusion(_ClassRule):
         return {
             (int(true), int(said))
             for true, said in np.argwhere(matrix)
-            if true != said and share_bounds(int(matrix[true, said]), int(matrix[true].sum()))[0] > self._max_off_diag
+            if true != said
+            and matrix[true].sum() >= FEWEST_PHOTOS
+            and share_bounds(int(matrix[true, said]), int(matrix[true].sum()))[0] > self._max_off_diag
         }
 
     def _rarely_right(self, matrix: Counts) -> set[int]:
         photos = matrix.sum(axis=1)
         return {
             int(true)
-            for true in np.flatnonzero(photos)
+            for true in np.flatnonzero(photos >= FEWEST_PHOTOS)
             if share_bounds(int(matrix[true, true]), int(photos[true]))[1] < self._min_diag
         }
 

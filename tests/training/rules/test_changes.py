@@ -35,6 +35,15 @@ def test_gradients_vanish_behind_many_sigmoids(tmp_path: Path) -> None:
     assert "below 1e-07" in found[0].evidence
 
 
+def test_a_head_that_starts_at_zero_has_no_vanishing_gradient(tmp_path: Path) -> None:
+    head = nn.Linear(DIMENSIONS, 2)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    train = points((16, 16))  # as many of each class in the one batch: the bias's gradient is 0
+    trial = SmallTraining(tmp_path, nn.Sequential(head), train, points((4, 4), seed=1), epochs=4).run()
+    assert findings(VanishingGradient, trial) == []
+
+
 def test_gradients_of_a_network_that_learns_do_not_vanish(tmp_path: Path) -> None:
     assert findings(VanishingGradient, _run(tmp_path)) == []
 

@@ -87,3 +87,8 @@ def test_the_bounds_of_a_share_are_wilson_s() -> None:
     assert (low, high) == pytest.approx((0.2366, 0.7634), abs=1e-3)
     assert share_bounds(0, 6)[0] == pytest.approx(0, abs=1e-9)
     assert torch.isfinite(torch.tensor(share_bounds(6, 6))).all()
+
+
+def test_the_one_validation_photo_of_a_class_is_no_confusion(tmp_path: Path) -> None:
+    valid = _swapped(points((1,) * 5, seed=1), 0, 1)
+    assert findings(Confusion, _run(tmp_path, points((40,) * 5), valid)) == []
