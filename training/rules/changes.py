@@ -96,7 +96,7 @@ def _not_finite(value: float) -> bool:
 class VanishingGradient(_TrainingRule):
     """The mean of a gradient's absolute values is below ``threshold``, twice in a row.
 
-    A head that starts at zero has a bias without one at the first step, if the batch holds as many photos of each class.
+    A head that starts at zero has a bias without one at the first step if the batch holds as many photos of each class.
 
     Args:
         base_trial: the trial.
