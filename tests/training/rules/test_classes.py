@@ -89,6 +89,6 @@ def test_the_bounds_of_a_share_are_wilson_s() -> None:
     assert torch.isfinite(torch.tensor(share_bounds(6, 6))).all()
 
 
-def test_the_one_validation_photo_of_a_class_is_no_confusion(tmp_path: Path) -> None:
-    valid = _swapped(points((1,) * 5, seed=1), 0, 1)
+def test_four_validation_photos_of_a_class_are_too_few_for_a_confusion(tmp_path: Path) -> None:
+    valid = _swapped(points((4,) * 5, seed=1), 0, 1)
     assert findings(Confusion, _run(tmp_path, points((40,) * 5), valid)) == []
