@@ -88,7 +88,7 @@ def train_model(
     inputs = open_inputs(folders)
     backbone = _backbone(inputs, settings, world)
     settings = _settled(settings, backbone)
-    watch = RuleWatch(settings.rules, settings.stop_early)
+    watch = RuleWatch(settings.rules, settings.stop_early, inputs.photos.classes.labels)
     supervision = Supervision(
         folders.output, folders.checkpoints, watch, _save_interval(inputs, settings), world.is_chief
     )

@@ -29,6 +29,7 @@ each time, as a tensor of its own in the collection ``SAMPLES``; ``values`` find
 
 import re
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -50,7 +51,10 @@ class TensorRule(Rule):  # type: ignore[misc]  # smdebug publishes no types
     Attributes:
         finding: what the last step that met the condition showed; None before.
         has_data: whether anything was there of what the rule looks at.
+        class_labels: readable names, in the order of the model's outputs; empty: not known, classes are told by number.
     """
+
+    class_labels: Sequence[str] = ()
 
     def __init__(self, base_trial: Trial) -> None:
         super().__init__(base_trial, action_str="")

@@ -53,6 +53,9 @@ class _ClassRule(TensorRule):
         true, said = true.reshape(-1), said.reshape(-1)
         return (true, said) if len(true) == len(said) and len(true) else None
 
+    def _class(self, number: int) -> str:
+        return self.class_labels[number] if number < len(self.class_labels) else f"class {number}"
+
     def _first(self, regex: str, collection: str, step: int) -> NDArray[Any] | None:
         names = self.names(collection, step, regex)
         return self.value(names[0], step) if names else None
@@ -120,8 +123,8 @@ class ClassImbalance(_ClassRule):
             return None
         return self._finding(
             step,
-            f"Of {int(self._counts.sum()):,} labels learned so far, class {largest} had {many:,} and class {smallest} "
-            f"{few:,}; {self._imbalance:g} times as many is expected at most.",
+            f"Of {int(self._counts.sum()):,} labels learned so far, {self._class(largest)} had {many:,} and "
+            f"{self._class(smallest)} {few:,}; {self._imbalance:g} times as many is expected at most.",
         )
 
     def _mispredicted(self, step: int) -> Finding | None:
@@ -133,7 +136,7 @@ class ClassImbalance(_ClassRule):
             return None
         matrix = self._validations[-1]
         named = ", ".join(
-            f"{matrix[number].sum() - matrix[number, number]} of {matrix[number].sum()} of class {number} "
+            f"{matrix[number].sum() - matrix[number, number]} of {matrix[number].sum()} of {self._class(number)} "
             f"({self._counts[number]:,} labels learned, {self._counts.mean():,.0f} on average)"
             for number in bad[:NAMED]
         )
@@ -226,8 +229,10 @@ class Confusion(_ClassRule):
     def _finding(self, step: int, off: set[tuple[int, int]], poor: set[int]) -> Finding:
         matrix = self._latest[-1]
         pairs = sorted(off, key=lambda pair: -int(matrix[pair]))
-        said = [f"{matrix[t, s]} of {matrix[t].sum()} of class {t} were taken for class {s}" for t, s in pairs]
-        said += [f"{matrix[t, t]} of {matrix[t].sum()} of class {t} were named right" for t in sorted(poor)]
+        said = [
+            f"{matrix[t, s]} of {matrix[t].sum()} of {self._class(t)} were taken for {self._class(s)}" for t, s in pairs
+        ]
+        said += [f"{matrix[t, t]} of {matrix[t].sum()} of {self._class(t)} were named right" for t in sorted(poor)]
         more = f", and so on for {len(said) - NAMED} more" if len(said) > NAMED else ""
         return self.found(
             step,

@@ -5,7 +5,7 @@ Importing it does not import smdebug: where that is missing, no rule is evaluate
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -50,11 +50,14 @@ class RuleWatch:
     Args:
         names: of the rules that are on.
         stop_early: whether a finding of severity ``error`` ends the training.
+        class_labels: readable names, for the findings' sentences; empty: not known.
     """
 
-    def __init__(self, names: Iterable[str] = TENSOR_RULES, stop_early: bool = True) -> None:
+    def __init__(
+        self, names: Iterable[str] = TENSOR_RULES, stop_early: bool = True, class_labels: Sequence[str] = ()
+    ) -> None:
         self._chosen = frozenset(names)
-        self._stop_early = stop_early
+        self._stop_early, self._class_labels = stop_early, tuple(class_labels)
         self._verdicts = {
             name: Verdict(name)
             if name in self._chosen
@@ -162,6 +165,8 @@ class RuleWatch:
 
         self._trial = create_trial(str(folder))
         self._rules = {name: RULES[name](self._trial) for name in self._verdicts if self.is_on(name)}
+        for rule in self._rules.values():
+            rule.class_labels = self._class_labels
 
     def _evaluate(self, name: str, rule: Any, step: int) -> StoppedByRuleError | None:
         try:

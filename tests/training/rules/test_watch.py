@@ -117,3 +117,13 @@ def test_only_the_chief_leaves_something(tmp_path: Path) -> None:
     with Supervision(tmp_path, tmp_path / "checkpoints", RuleWatch(), 10, chief=False) as supervision:
         assert supervision.debugger.folder is None
     assert not list(tmp_path.iterdir())
+
+
+def test_classes_are_called_by_their_names_in_what_is_found(tmp_path: Path) -> None:
+    labels = ("Pug", "Boxer", "Corgi")
+    watch = RuleWatch(("ClassImbalance",), class_labels=labels)
+    train = points((160, 160, 4))
+    SmallTraining(tmp_path, network(), train, points(seed=1), epochs=2, layers_too=False).run()
+    watch.look(tmp_path)
+    assert "and Corgi " in watch.findings[0].evidence
+    assert "class 2" not in watch.findings[0].evidence
