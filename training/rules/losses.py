@@ -16,6 +16,8 @@ from training.saved_tensors import LOSSES
 DIVERGED: Final = 2.0
 # So many saved training losses in a row must be beyond it: one batch of strongly augmented photos may be.
 IN_A_ROW: Final = 3
+# From here on three digits would be written with an exponent.
+_WRITTEN_OUT: Final = 100
 _MORE_PHOTOS: Final = "more or more varied photos, stronger augmentation (randaugment, mixup) or label_smoothing"
 
 
@@ -186,12 +188,13 @@ class Overfit(_Curves):
         if not too_far or self._in_a_row < self._patience:
             return None
         rising = valid - self._best > RISE * self._known.guessing
+        ratio = valid / max(train, 1e-12)
+        times = f"{ratio:.3g}" if ratio < _WRITTEN_OUT else f"{ratio:,.0f}"
         return self.found(
             step,
             Severity.WARNING if rising else Severity.INFO,
-            f"The validation loss was {valid:.3g}, {valid / max(train, 1e-12):.3g} times the training loss of "
-            f"{train:.3g}; "
-            f"at its best it was {self._best:.3g}.",
+            f"The validation loss was {valid:.3g}, {times} times the training loss of {train:.3g}; at its best it was "
+            f"{self._best:.3g}.",
             "The model learns its training photos by heart and becomes worse at others."
             if rising
             else "The model knows its training photos better than others, and does not become worse at these yet.",

@@ -64,8 +64,11 @@ def test_a_small_loss_that_wavers_is_nothing_to_warn_of(tmp_path: Path) -> None:
     # Epochs of a healthy fine-tuning on 726 dogs: a third more than the best loss, of a model that names every photo.
     small = rule.judge(last, 0.0123, 0.0236)
     large = rule.judge(last, 0.0123, 0.2)
+    by_heart = rule.judge(last, 0.00049, 2.67)
     assert small is not None
     assert large is not None
+    assert by_heart is not None
+    assert "5,449 times the training loss" in by_heart.evidence
     assert (small.severity, large.severity) == (Severity.INFO, Severity.WARNING)
 
 
