@@ -14,8 +14,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from serving.incarnation import ModelDiedError
 from serving.messages import Array
-from serving.model_process import EngineError, ModelDiedError
+from serving.model_process import EngineError
 from serving.slots import Slot
 from serving.telemetry import Stage, Telemetry
 
@@ -83,7 +84,7 @@ class Batching:
         """Return the logits (classes,) of the photo in ``slot``. Cancelled, it leaves the queue.
 
         Raises:
-            ModelDiedError, EngineError: of ``serving.model_process``, for each photo of the batch.
+            ModelDiedError, EngineError: for each photo of the batch.
         """
         return await self._ask(slot, None)
 

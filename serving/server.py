@@ -16,9 +16,9 @@ from PIL import Image
 
 from serving.app import Front, build_app
 from serving.ending import Ending
+from serving.incarnation import ModelLoadError
 from serving.limits import LimitError, Limits
 from serving.logs import configure_logging, logger
-from serving.model_process import ModelLoadError
 from serving.protocol import Protocol
 from serving.scaling import scaled
 from serving.service import ModelService

@@ -17,9 +17,10 @@ from serving.answers import answers, output
 from serving.batching import Batching
 from serving.cores import available_cores, devices
 from serving.explain import overlay
+from serving.incarnation import ModelDiedError, Recipe
 from serving.loading import Photo
 from serving.messages import Array
-from serving.model_process import EngineError, ModelDiedError, ModelProcess, Recipe
+from serving.model_process import EngineError, ModelProcess
 from serving.requests import Request, media_type_of, photos_in
 from serving.scaling import scaled
 from serving.slots import Slot, Slots
@@ -94,7 +95,7 @@ class ModelService:
         """Load the model on every device, and answer from then on.
 
         Raises:
-            serving.model_process.ModelLoadError: it cannot be loaded.
+            serving.incarnation.ModelLoadError: it cannot be loaded.
         """
         try:
             await asyncio.gather(*(network.start() for network in self.networks))

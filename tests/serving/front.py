@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import uvicorn
 
 from serving.app import Front, build_app
+from serving.limits import Limits
 from serving.protocol import Protocol
 from serving.server import Server, listen
 
@@ -146,3 +147,22 @@ async def until(condition: Any) -> None:
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.002)
+
+
+def run(
+    use: Callable[[Running, Obedient], Awaitable[None]], limits: Limits | None = None, *, at_once: bool = True
+) -> None:
+    """Let ``use`` speak to a front; ``at_once``: its service answers without being told."""
+
+    async def session() -> None:
+        service = Obedient()
+        if at_once:
+            service.go.set()
+        async with running(service, Front(limits or Limits())) as front:
+            await use(front, service)
+
+    asyncio.run(session())
+
+
+def assert_error(answer: Answer, status: int, code: str) -> None:
+    assert (answer.status, answer.body["error"]["code"]) == (status, code), answer.body

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from serving.batching import Batching
+from serving.incarnation import ModelDiedError
 from serving.messages import Array
-from serving.model_process import EngineError, ModelDiedError
+from serving.model_process import EngineError
 from serving.slots import Slot, Slots
 from serving.telemetry import Telemetry
 

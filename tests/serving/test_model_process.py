@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import serving.model_process as model_process
-from serving.model_process import EngineError, ModelDiedError, ModelLoadError, ModelProcess, Recipe
+from serving.incarnation import ModelDiedError, ModelLoadError, Recipe
+from serving.model_process import EngineError, ModelProcess
 from serving.slots import Slot, Slots
 from serving.telemetry import Telemetry
 from tests.serving.obedient import BATCHES, DIES, FAILS, HANGS, UNLOADABLE
@@ -242,7 +243,8 @@ def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
 _FRONT = """
 import asyncio, sys
 from pathlib import Path
-from serving.model_process import ModelProcess, Recipe
+from serving.incarnation import Recipe
+from serving.model_process import ModelProcess
 from serving.slots import Slots
 from serving.telemetry import Telemetry
 

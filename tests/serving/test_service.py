@@ -19,8 +19,8 @@ import serving.service as service_module
 from contract.inference import ErrorCode, InferenceError
 from contract.names import ArtifactFile
 from contract.serving import Serving
+from serving.incarnation import ModelLoadError
 from serving.inference import Model, input_fn, output_fn, predict_fn
-from serving.model_process import ModelLoadError
 from serving.scaling import scaled
 from serving.service import ModelService
 from tests.serving.obedient import BATCHES, DIES, FAILS, HANGS, HOLD, UNLOADABLE
