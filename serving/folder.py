@@ -27,7 +27,7 @@ from serving.cores import available_cores
 from serving.engines.base import EngineUnavailableError
 from serving.engines.choice import Chosen, choose
 from serving.logs import configure_logging
-from serving.photo_files import Found, photos_below
+from serving.photo_files import SUFFIXES, Found, photos_below
 from serving.rows import FORMATS, Rows
 from serving.scaling import scaled
 from vision.classifier import ArtifactError, ModelCard, load_artifact, load_card
@@ -159,13 +159,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--engine", choices=ENGINES, default=ENGINES[0])
     given = parser.parse_args(arguments)
     configure_logging()
+    total = sum(1 for _ in photos_below(given.photos))
+    if total == 0:  # more likely the wrong folder than one that needs an empty answer
+        sys.exit(f"there are no photos below {given.photos}: no file's name ends in {', '.join(sorted(SUFFIXES))}")
     directory = Path(os.environ.get("SM_MODEL_DIR", "/opt/ml/model"))
     try:
         card = load_card(directory)
         chosen = choose(directory, load_artifact(directory), given.engine)
     except (ArtifactError, EngineUnavailableError) as error:
         sys.exit(f"the model cannot be used: {error}")
-    total = sum(1 for _ in photos_below(given.photos))
     start = time.monotonic()
     try:
         with given.out.open("w", encoding="utf-8", newline="") as file:

@@ -185,12 +185,23 @@ def test_the_program_says_what_the_network_says(
     assert sum(said["labels"].values()) == 2
 
 
+def test_a_folder_without_photos_is_one_line_that_says_what_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a.gif").write_bytes(b"GIF89a")
+    monkeypatch.setattr("serving.folder.configure_logging", lambda: None)
+    with pytest.raises(SystemExit, match=r"there are no photos below .*: no file's name ends in \.heic, .*\.webp$"):
+        main([str(tmp_path), "--out", str(tmp_path / "answers.csv")])
+    assert not (tmp_path / "answers.csv").exists()
+
+
 def test_a_damaged_model_is_one_line_that_says_so(
     artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = tmp_path / "model"
     shutil.copytree(artifact, broken)
     (broken / "weights.pt").write_bytes(b"nothing")
+    (tmp_path / "a.jpg").write_bytes(b"a photo, by its name")
     monkeypatch.setenv("SM_MODEL_DIR", str(broken))
     monkeypatch.setattr("serving.folder.configure_logging", lambda: None)
     with pytest.raises(SystemExit, match=r"the model cannot be used: the model in .* is damaged"):
