@@ -65,10 +65,8 @@ def asked(photos: Sequence[str], words: Words) -> Folder | Photos:
     if folders:
         return _folder(folders[0], photos, words)
     if words.out is not None or words.model is not None:
-        missing = [name for name in photos if name != STDIN and not is_address(name) and not Path(name).exists()]
-        if missing:
-            raise UsageError(f"--out and --model are for a folder of photos, and there is no {missing[0]}.")
-        raise UsageError("--out and --model are for a folder of photos.", "Single photos go to the API.")
+        reason = f"--out and --model are for a folder of photos, and {photos[0]} is none."
+        raise UsageError(reason, "Single photos go to the API.")
     if STDIN in photos:
         _check_stdin(photos)
     explanations = None if words.explain is None else Explanations.at(words.explain, photos)

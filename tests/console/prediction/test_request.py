@@ -103,8 +103,8 @@ def test_a_name_that_is_no_text_is_shown_as_well_as_can_be(pedigree: Pedigree, t
     ("words", "said"),
     [
         (["-", "-"], "give it once"),
-        ([__file__, "--out", "a.csv"], "are for a folder of photos."),
-        (["holidays", "--out", "a.csv"], "are for a folder of photos, and there is no holidays."),
+        ([__file__, "--out", "a.csv"], "are for a folder of photos, and "),
+        (["holidays", "--out", "a.csv"], "are for a folder of photos, and holidays is none."),
         (["a.jpg", "--explain", "a.png"], "written as .jpg"),
         ([".", "--out", "a.csv", "--top", "3"], "--top and --explain are for single photos"),
         ([".", "--out", "a.csv", "--explain", "looked"], "--top and --explain are for single photos"),
