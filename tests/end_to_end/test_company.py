@@ -12,7 +12,7 @@ from infra.settings import MAX_STAGE_NAME
 from tests.end_to_end.checkout import copy_checkout
 from tests.end_to_end.local_stage import LocalStage, add_stage, running_stage
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 STAGE = ("longest" * MAX_STAGE_NAME)[:MAX_STAGE_NAME]
 MAX_EXECUTION_NAME = 80
