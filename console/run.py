@@ -141,6 +141,8 @@ class Run:
                 say(f"{words}: {percent(content[name])}")
         if content["verdict"]:
             say(f"Learning curve: {content['verdict']['kind']}. {content['verdict']['text']}")
+        if content["notice_not_sent"]:
+            say(f"The notice of this run's end could not be sent: {content['notice_not_sent']}")
         for line in finding_lines(findings_of(content["findings"]), command(self._cloud, "report --open")):
             say(line)
         sample = content["sample"] or {}

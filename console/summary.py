@@ -85,6 +85,7 @@ def succeeded(arn: str, options: Options, progress: Progress, results: Results) 
         "verdict": metrics.get("verdict"),
         "findings": metrics.get("findings", []),
         "resumed": output.get("resumed", False),
+        "notice_not_sent": output.get("notice_not_sent", ""),
         "features_uri": output.get("features_uri"),
         "photos": output.get("data", {}).get("counts"),
         "photos_left_out": results.manifest.get("photos_left_out", []),

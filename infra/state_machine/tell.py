@@ -11,7 +11,7 @@ from contract.metrics import FINAL_TEST_ACCURACY
 from contract.names import Step
 from infra.policies import allow
 from infra.state_machine.facts import Facts
-from infra.state_machine.states import FAILED, State, expr, task
+from infra.state_machine.states import CAUSE, State, expr, task
 
 _REGION: Final = "$split($states.context.Execution.Id, ':')[3]"
 _NAME: Final = "$split($states.context.Execution.Id, ':')[7]"
@@ -30,20 +30,20 @@ _RETRY: Final[State] = {
 }
 
 
-def told(facts: Facts, step: Step) -> State:
-    """Return a task that sends the notice; what failed it is told as the failure of ``step``, with nothing given back.
+def told(facts: Facts, step: Step, *, then: str) -> State:
+    """Return a task that sends the notice and assigns ``$untold``: why it could not be sent, '' where it was.
 
-    The caller says what comes next.
+    It never fails the execution: the model is in production, and whoever starts another for it would pay for nothing.
     """
     state = task(
         step,
         "aws-sdk:sns:publish",
         {"TopicArn": facts.notices, "Message": expr(_message(facts))},
-        then="",
+        then=then,
+        assign={"untold": ""},
         retry=[_RETRY],
     )
-    del state["Next"]
-    return state | {"Catch": [state["Catch"][0] | {"Next": FAILED}]}
+    return state | {"Catch": [{"ErrorEquals": ["States.ALL"], "Assign": {"untold": expr(CAUSE)}, "Next": then}]}
 
 
 def _message(facts: Facts) -> str:

@@ -170,6 +170,14 @@ def test_warnings_of_the_rules_are_told_with_where_to_read_on(
     assert _summary(project)["findings"] == [WARNING.as_dict()]
 
 
+def test_a_notice_that_could_not_be_sent_is_told(
+    project: Project, cloud: FakeCloud, screen: Screen, written: io.StringIO, outcome: list[Any]
+) -> None:
+    outcome.append(replace(SUCCEEDED, output={**SUCCEEDED.output, "notice_not_sent": "no such topic"}))
+    _run(project, cloud, screen)
+    assert "The notice of this run's end could not be sent: no such topic\n" in written.getvalue()
+
+
 @pytest.mark.parametrize("told", [True, False])
 def test_a_run_that_a_rule_stopped_says_where_its_rules_are_described(
     project: Project, cloud: FakeCloud, screen: Screen, outcome: list[Any], told: bool

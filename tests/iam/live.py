@@ -114,7 +114,11 @@ class Subject:
             time.sleep(_DELIVERY_SECONDS)
             return self.judge(self.refusal(role, statement, known), "its notice is lost")
         refused = self.refusal(role, statement, known)
-        if refused is None or described["status"] != "FAILED":
+        if refused is None:
+            return self.judge(refused, "")
+        if described["status"] == "SUCCEEDED" and (untold := json.loads(described["output"]).get("notice_not_sent")):
+            return self.judge(refused, f"its notice is lost: {untold}")
+        if described["status"] != "FAILED":
             return self.judge(refused, "")
         cause = described.get("cause", "")
         if refused.action in cause or _REFUSED.search(cause):

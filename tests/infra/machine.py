@@ -76,6 +76,9 @@ class Machine:
     def _pass(self, name: str, state: Mapping[str, Any], scope: "_Scope") -> tuple[Any, str]:
         output = scope.output(state, scope.data)
         scope.assign(state)
+        if state.get("End"):
+            scope.execution.status, scope.execution.output = "SUCCEEDED", output
+            return output, ""
         return output, state["Next"]
 
     def _wait(self, name: str, state: Mapping[str, Any], scope: "_Scope") -> tuple[Any, str]:
@@ -112,9 +115,6 @@ class Machine:
                 if _may_repeat(state, error.error, attempts):
                     continue
                 return self._caught(state, error, scope)
-        if state.get("End"):
-            scope.execution.status, scope.execution.output = "SUCCEEDED", output
-            return output, ""
         return output, state["Next"]
 
     def _caught(self, state: Mapping[str, Any], error: TaskError, scope: "_Scope") -> tuple[Any, str]:

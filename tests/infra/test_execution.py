@@ -35,6 +35,7 @@ def test_the_output_says_everything_that_was_agreed(aws: FakeAws) -> None:
     assert output["features_uri"].startswith("s3://bucket/features/pedigree-dev-features-")
     assert output["sample"] == aws.sample
     assert output["resumed"] is False
+    assert output["notice_not_sent"] == ""
     assert output["endpoint_name"] == "pedigree-dev"
     assert output["api_url"] == "https://api.example.com/v1"
     assert output["tuning_job_name"].startswith("pedigree-dev-")

@@ -27,10 +27,11 @@ def test_a_model_that_is_stopped_sends_no_such_notice(aws: FakeAws) -> None:
     assert "publish" not in aws.requests
 
 
-def test_a_notice_that_cannot_be_sent_leaves_the_model_in_service_and_the_lock_free(aws: FakeAws) -> None:
+def test_a_notice_that_cannot_be_sent_is_told_in_the_output_of_an_execution_that_succeeds(aws: FakeAws) -> None:
     aws.failures["publish"] = TaskError("Sns.AuthorizationErrorException", "not authorized to perform: SNS:Publish")
     execution = run(aws)
-    assert (execution.error, "SNS:Publish" in execution.cause) == ("Pedigree.Smoke test", True)
+    assert execution.status == "SUCCEEDED", execution.cause
+    assert "not authorized to perform: SNS:Publish" in execution.output["notice_not_sent"]
     assert "locks/deploy.json" not in aws.objects
     (package,) = aws.registry.packages.values()
     assert package["ModelApprovalStatus"] == "Approved"
