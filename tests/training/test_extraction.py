@@ -147,6 +147,7 @@ def test_each_photo_has_its_own_crops_and_its_own_label(prepared: Path, tmp_path
 def test_a_machine_with_bfloat16_computes_in_it_and_the_spec_says_so(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(frozen_network, "native_precision", lambda device: torch.float32)
     extract(prepared, tmp_path / "fp32")
     monkeypatch.setattr(frozen_network, "native_precision", lambda device: torch.bfloat16)
     extract(prepared, tmp_path / "bf16")
