@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Final
 
 from contract.names import Channel
+from training.progress import say
 
 SIGTERM_EXIT: Final = 128 + signal.SIGTERM
 
@@ -71,7 +72,7 @@ class StopSignal:
             Interrupted: SIGTERM has arrived; the process then exits with 143.
         """
         if self._received or elsewhere:
-            print("stopped as asked by SIGTERM", flush=True)
+            say("stopped as asked by SIGTERM")
             raise Interrupted(SIGTERM_EXIT)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

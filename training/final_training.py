@@ -109,7 +109,9 @@ def train_model(
         if settings.fine_tune_epochs > 0:
             history += _FineTune(inputs, settings, run).run(fit, backbone, folders)
         watch.take(*leave_profile(profiler.finish(), folders.output))
-    stop.check()
+    # SIGTERM finds each process at another place, and those that have passed here wait for all of them below.
+    (asked_to_stop,) = world.sum_of(float(stop.received), device=world.device)
+    stop.check(elsewhere=asked_to_stop > 0)
     inputs.reader.note(inputs.features.spec.left_out, "it could not be decoded when the features were made")
     inputs.reader.note(
         world.gather(inputs.reader.left_out), f"another of the {world.size} processes could not decode it"

@@ -6,8 +6,8 @@ from training.pulse import PULSE
 
 
 def say(text: str) -> None:
-    """Print a line for the job's log at once."""
-    print(text, flush=True)
+    """Print a line for the job's log at once, from any thread."""
+    print(f"{text}\n", end="", flush=True)  # print writes the end apart: two threads' lines would become one
     PULSE.beat()
 
 

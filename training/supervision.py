@@ -38,6 +38,7 @@ class Supervision:
         self.watch, self._chief = watch, chief
         self._output, self._checkpoints = output, checkpoints
         self._saved = 0
+        self._leaving = threading.Lock()  # the watchdog's thread may tell of a stall while the training ends
         self._entered = ExitStack()
         wanted = chief and (watch.is_any_on or is_configured())
         self.debugger: Debugger = (
@@ -84,8 +85,9 @@ class Supervision:
         return end
 
     def _leave_findings(self) -> None:
-        write_text(self._output / OutputFile.FINDINGS, json.dumps(self.watch.as_dict(), indent=1))
-        write_text(self._checkpoints / FOUND_FILE, json.dumps(told(self.watch.findings)))
+        with self._leaving:
+            write_text(self._output / OutputFile.FINDINGS, json.dumps(self.watch.as_dict(), indent=1))
+            write_text(self._checkpoints / FOUND_FILE, json.dumps(told(self.watch.findings)))
 
 
 def tensors_folder(checkpoints: Path) -> Path:

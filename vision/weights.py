@@ -3,6 +3,7 @@
 import hashlib
 import urllib.error
 import urllib.request
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -140,10 +141,14 @@ def _from_cache_or_download(_: str | None) -> Weights:
 
 
 def _keep(path: Path, data: bytes) -> None:
+    """Write the file, by renaming; several processes of one machine may do so at once."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+    try:
+        partial.write_bytes(data)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _read(data: bytes, place: str) -> StateDict:

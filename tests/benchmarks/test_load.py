@@ -2,16 +2,40 @@
 
 import argparse
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from types import SimpleNamespace
 
 import pytest
 
+from benchmarks.serving import load as load_client
 from benchmarks.serving.exchanges import HUNG, LOST, REFUSED, Load
 from benchmarks.serving.load import Client, arguments, load, parse, requests_for
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+HOUR = 3600.0
 Handle = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+
+
+class Clock:
+    """The client's clock, which a test puts forward: a load lasts an hour, or until then, however slow the machine."""
+
+    def __init__(self) -> None:
+        self._forward = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self._forward
+
+    def end_the_load(self) -> None:
+        self._forward += HOUR
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(load_client, "time", SimpleNamespace(monotonic=made.monotonic, process_time=time.process_time))
+    return made
 
 
 class Told:
@@ -45,12 +69,18 @@ def says(answer: bytes) -> Handle:
     return handle
 
 
+def ends(clock: Clock, answer: bytes = OK) -> Handle:
+    """Return what answers when the time of the load is over."""
+
+    async def handle(body: bytes, writer: asyncio.StreamWriter) -> None:
+        clock.end_the_load()
+        writer.write(answer)
+
+    return handle
+
+
 async def hang_up(body: bytes, writer: asyncio.StreamWriter) -> None:
     writer.close()
-
-
-async def never(body: bytes, writer: asyncio.StreamWriter) -> None:
-    await asyncio.sleep(60)
 
 
 def run(server: Told, *words: str, photos: Sequence[bytes] = (b"one", b"two")) -> Load:
@@ -67,78 +97,89 @@ def run(server: Told, *words: str, photos: Sequence[bytes] = (b"one", b"two")) -
 
 
 def client_for(port: int, words: Sequence[str], photos: Sequence[bytes]) -> tuple[Client, argparse.Namespace]:
-    options = arguments().parse_args(["--port", str(port), "--photos", "x", "--out", "x", "--warmup", "0", *words])
+    fixed = ["--port", str(port), "--photos", "x", "--out", "x", "--warmup", "0", "--seconds", str(HOUR)]
+    options = arguments().parse_args([*fixed, *words])
     return Client(port, requests_for(photos, options.path), options.patience), options
 
 
-def test_photos_are_sent_in_turn_on_one_connection_that_is_kept() -> None:
-    server = Told(says(OK))
-    seen = run(server, "--seconds", "0.2")
-    assert server.bodies[:4] == [b"one", b"two", b"one", b"two"]
+def test_photos_are_sent_in_turn_on_one_connection_that_is_kept(clock: Clock) -> None:
+    server = Told(*[says(OK)] * 5, ends(clock))
+    seen = run(server)
+    assert server.bodies == [b"one", b"two"] * 3
     assert server.connections == 1
-    assert len(server.bodies) == len(seen.exchanges) >= len(seen.answered) > 4
+    assert (len(seen.exchanges), len(seen.answered)) == (6, 5)
     assert not seen.failures
 
 
-def test_so_many_clients_send_at_the_same_time() -> None:
+def test_so_many_clients_send_at_the_same_time(clock: Clock) -> None:
     met = asyncio.Barrier(8)
 
     async def meet(body: bytes, writer: asyncio.StreamWriter) -> None:
         await met.wait()  # nobody is answered before eight have asked
         writer.write(OK)
 
-    server = Told(*[meet] * 8, says(OK))
-    seen = run(server, "--clients", "8", "--seconds", "0.1")
+    server = Told(*[meet] * 8, ends(clock))
+    seen = run(server, "--clients", "8")
     assert server.connections == 8
     assert len(seen.exchanges) >= 8
     assert not seen.failures
 
 
-def test_what_is_under_way_at_the_end_is_waited_for_and_does_not_count() -> None:
+def test_what_is_under_way_at_the_end_is_waited_for_and_does_not_count(clock: Clock) -> None:
     async def slow(body: bytes, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.3)
+        clock.end_the_load()
+        await asyncio.sleep(0.1)
         writer.write(OK)
 
-    seen = run(Told(slow), "--seconds", "0.1")
+    seen = run(Told(slow))
     assert [one.status for one in seen.exchanges] == [200]
     assert seen.answered == []
 
 
-def test_a_connection_that_ends_without_an_answer_is_a_lost_request_and_the_client_goes_on() -> None:
-    seen = run(Told(hang_up, says(OK)), "--seconds", "0.3")
-    assert [one.status for one in seen.exchanges][:2] == [LOST, 200]
+def test_a_connection_that_ends_without_an_answer_is_a_lost_request_and_the_client_goes_on(clock: Clock) -> None:
+    seen = run(Told(hang_up, ends(clock)))
+    assert [one.status for one in seen.exchanges] == [LOST, 200]
 
 
-def test_an_answer_that_does_not_come_is_a_hung_request() -> None:
-    seen = run(Told(never), "--seconds", "0.05", "--patience", "0.1")
-    assert [one.status for one in seen.exchanges] == [HUNG]
-    assert seen.exchanges[0].seconds >= 0.1
+def test_an_answer_that_does_not_come_is_a_hung_request(clock: Clock) -> None:
+    async def never(body: bytes, writer: asyncio.StreamWriter) -> None:
+        clock.end_the_load()
+        await asyncio.sleep(60)
+
+    seen = run(Told(never), "--patience", "0.1")
+    assert {one.status for one in seen.exchanges} == {HUNG}
+    assert min(one.seconds % HOUR for one in seen.exchanges) >= 0.1
 
 
-def test_where_nobody_listens_nothing_is_lost_but_refused() -> None:
-    async def alone() -> Load:
-        listening = await asyncio.start_server(Told(says(OK)), "127.0.0.1", 0)
-        port = listening.sockets[0].getsockname()[1]
-        listening.close()
-        await listening.wait_closed()
-        return await load(*client_for(port, ["--seconds", "0.1"], [b"one"]))
+def test_where_nobody_listens_nothing_is_lost_but_refused(clock: Clock) -> None:
+    async def alone(port: int) -> Load:
+        client, options = client_for(port, [], [b"one"])
+        loading = asyncio.create_task(load(client, options))
+        while not client.exchanges:
+            await asyncio.sleep(0.01)
+        clock.end_the_load()
+        return await loading
 
-    assert {one.status for one in asyncio.run(alone()).exchanges} == {REFUSED}
+    with socket.socket() as silent:  # has a port, so that nobody else gets it, and does not listen
+        silent.bind((load_client.HOST, 0))
+        seen = asyncio.run(alone(silent.getsockname()[1]))
+    assert {one.status for one in seen.exchanges} == {REFUSED}
 
 
-def test_a_client_that_is_told_to_come_back_later_does() -> None:
+def test_a_client_that_is_told_to_come_back_later_does(clock: Clock) -> None:
     busy = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 0.2\r\n\r\n"
-    seen = run(Told(says(busy), says(OK)), "--seconds", "0.5")
-    first, second = seen.exchanges[:2]
+    seen = run(Told(says(busy), ends(clock)))
+    first, second = seen.exchanges
     assert (first.status, second.status) == (503, 200)
     assert second.begun - first.ended >= 0.2
     assert seen.failures == {"503": 1}
 
 
-def test_a_server_that_closes_after_its_answer_gets_a_new_connection() -> None:
-    server = Told(says(OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")))
-    seen = run(server, "--seconds", "0.1")
-    assert server.connections == len(seen.exchanges) > 1
+def test_a_server_that_closes_after_its_answer_gets_a_new_connection(clock: Clock) -> None:
+    closing = OK.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    server = Told(says(closing), says(closing), ends(clock, closing))
+    seen = run(server)
+    assert server.connections == len(seen.exchanges) == 3
     assert not seen.failures
 
 
@@ -178,7 +219,9 @@ def test_a_request_is_http_with_the_photos_length() -> None:
     assert body == b"photo"
 
 
-def test_a_server_that_says_no_length_is_no_server_for_this_client(caplog: pytest.LogCaptureFixture) -> None:
-    seen = run(Told(says(b"HTTP/1.1 200 OK\r\n\r\n{}")), "--seconds", "0.05")
+def test_a_server_that_says_no_length_is_no_server_for_this_client(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = run(Told(ends(clock, b"HTTP/1.1 200 OK\r\n\r\n{}")))
     assert {one.status for one in seen.exchanges} == {LOST}
     assert "content-length" in caplog.text

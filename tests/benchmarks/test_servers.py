@@ -46,8 +46,8 @@ def ended(process: psutil.Process) -> bool:
 
 def test_a_server_is_waited_for_until_it_answers_a_photo_and_nothing_of_it_stays(tmp_path: Path) -> None:
     with running(Kind("told", ("-c", SCRIPT, "PORT")), tmp_path, b"photo") as server:
-        assert server.ping()
-        assert asked(server.port, "/invocations", b"photo")
+        assert server.ping(patience=60)
+        assert asked(server.port, "/invocations", b"photo", patience=60)
         leader, child = server.tree
         assert leader.pid == server.process.pid
         assert server.model_process() == child

@@ -1,6 +1,7 @@
 """Small data sets made of real image files."""
 
 import io
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,15 @@ from training.manifest import Manifest
 
 PhotoMaker = Callable[..., bytes]
 SetMaker = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def keep_the_process() -> Iterator[None]:
+    """Give back what jobs set for the whole process, so that no test depends on those before it."""
+    threads, answer = torch.get_num_threads(), signal.getsignal(signal.SIGTERM)
+    yield
+    torch.set_num_threads(threads)
+    signal.signal(signal.SIGTERM, answer)
 
 
 def photo_bytes(

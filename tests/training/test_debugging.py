@@ -21,6 +21,8 @@ import torch
 from torch import nn
 from training.debugging import open_debugger
 
+torch.manual_seed(0)
+
 def step(debugger, network, training=True):
     debugger.begin(training=training)
     for part in range(2):  # micro-batches

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from training import extract_features
+from training import extract_features, frozen_network
 from training.environment import JobInputError
 from training.features import load_features
 from vision.backbones import load_backbone
@@ -22,7 +22,10 @@ def _keep_the_tests_own_sigterm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("training.environment.StopSignal.listen", lambda self: self)
 
 
-def test_the_first_view_is_what_serving_would_see(prepared: Path, tmp_path: Path) -> None:
+def test_the_first_view_is_what_serving_would_see(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frozen_network, "native_precision", lambda device: torch.float32)  # not bfloat16's digits
     extract(prepared, tmp_path / "out", "--views", "2", "--seed", "3")
     features = load_features(tmp_path / "out")
     assert features.train.features.shape == (16, 2, 1280)

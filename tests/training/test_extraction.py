@@ -147,6 +147,7 @@ def test_each_photo_has_its_own_crops_and_its_own_label(prepared: Path, tmp_path
 def test_a_machine_with_bfloat16_computes_in_it_and_the_spec_says_so(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(frozen_network, "native_precision", lambda device: torch.float32)
     extract(prepared, tmp_path / "fp32")
     monkeypatch.setattr(frozen_network, "native_precision", lambda device: torch.bfloat16)
     extract(prepared, tmp_path / "bf16")
@@ -240,19 +241,19 @@ def run_python() -> Callable[[Sequence[str]], str]:
 @pytest.mark.slow
 def test_a_job_killed_at_once_goes_on_and_ends_in_the_same_features(prepared: Path, tmp_path: Path) -> None:
     more_photos(prepared, tmp_path / "many", 16)
-    program = "from training import extraction, extract_features as job; extraction.PART_VIEWS = 32; job.main()"
-    command = [sys.executable, "-c", program, "--prepared", str(tmp_path / "many")]
-    command += ["--backbone", "efficientnet_lite0", "--views", "4"]
+    program = "from training import extraction, extract_features as job; extraction.PART_VIEWS = 32; "
+    options = ["--prepared", str(tmp_path / "many"), "--backbone", "efficientnet_lite0", "--views", "4"]
 
-    def start(name: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [*command, "--model-dir", str(tmp_path / name)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-        )
+    def start(name: str, more: str = "") -> "subprocess.Popen[str]":
+        command = [sys.executable, "-c", f"{program}{more}job.main()", *options, "--model-dir", str(tmp_path / name)]
+        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
     whole = start("whole")
     assert whole.communicate(timeout=900)[0]
     assert whole.returncode == 0
-    killed = start("killed")
+    # It waits for its end where it would begin the second part, so that a quick machine does not finish it first.
+    keep = "import time; keep = extraction.FeatureParts.add; "
+    killed = start("killed", keep + "extraction.FeatureParts.add = lambda *part: (keep(*part), time.sleep(600)); ")
     parts = tmp_path / "killed-parts"
     deadline = time.monotonic() + 300
     while len(list(parts.glob("*/train-*.npz"))) < 1:

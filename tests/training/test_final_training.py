@@ -2,14 +2,16 @@
 
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.training.two_processes import run_two_processes
 from training import extract_features, train_model
 from training.activations import _order
-from training.environment import JobInputError
+from training.environment import Interrupted, JobInputError
 from training.photo_set import open_photo_set
 from training.world import World, plan_batches
 from vision.classifier import load_artifact
@@ -98,6 +100,19 @@ def test_a_photo_that_the_features_are_without_is_reported_though_the_training_d
     lost = cut(prepared / "train" / "001.Red_dog" / "1.jpg")
     metrics = json.loads((train(prepared, "--fine-tune-epochs", "0") / "metrics.json").read_text())
     assert metrics["photos_left_out"] == [lost]
+
+
+def test_a_process_stops_after_the_training_if_another_of_it_was_asked_to(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class OtherAsked(World):
+        def sum_of(self, *numbers: float, device: torch.device) -> list[float]:
+            return [number + 1 for number in numbers]
+
+    monkeypatch.setattr(train_model, "join_world", lambda: nullcontext(OtherAsked()))
+    with pytest.raises(Interrupted):
+        train(prepared, "--fine-tune-epochs", "0")
+    assert not (prepared.parent / "model").exists()
 
 
 @pytest.mark.slow

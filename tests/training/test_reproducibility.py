@@ -63,7 +63,10 @@ def test_the_same_seed_twice_gives_the_same_artifact_byte_for_byte(train: Callab
     for file in SAME:
         one, other = (hashlib.sha256((folder / file).read_bytes()).hexdigest() for folder in (first, second))
         assert one == other, file
-    assert (first / "metrics.json").read_bytes() == (second / "metrics.json").read_bytes()
+    metrics = [json.loads((folder / "metrics.json").read_text()) for folder in (first, second)]
+    for each in metrics:
+        del each["findings"]  # the profiler's: of how long this run took and waited, never the same twice
+    assert metrics[0] == metrics[1]
 
 
 def test_metrics_say_all_that_the_model_was_made_with(train: Callable[..., Path]) -> None:

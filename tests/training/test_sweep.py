@@ -3,11 +3,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 
 from contract.metrics import Objective
 from contract.search_space import Sampler, Stopping, parse_hyperparameters, spread_hyperparameters
@@ -103,15 +102,10 @@ def test_a_trial_that_diverges_has_no_score_and_is_valid_json(channel: Path, tmp
 
 
 def test_a_sweep_that_is_asked_to_stop_does_so(make_features: FeatureMaker) -> None:
-    stop = StopSignal()
-    former = signal.getsignal(signal.SIGTERM)
-    try:
-        stop.listen()
-        os.kill(os.getpid(), signal.SIGTERM)
-        with pytest.raises(Interrupted):
-            sweep.run_sweep(make_features(), SweepSettings(2), lambda trial: None, stop)
-    finally:
-        signal.signal(signal.SIGTERM, former)
+    stop = StopSignal().listen()
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        sweep.run_sweep(make_features(), SweepSettings(2), lambda trial: None, stop)
 
 
 def test_a_sweep_imports_nothing_that_the_image_lacks_or_that_takes_seconds(channel: Path, tmp_path: Path) -> None:
@@ -123,10 +117,3 @@ def test_a_sweep_imports_nothing_that_the_image_lacks_or_that_takes_seconds(chan
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(autouse=True)
-def keep_threads() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)

@@ -112,7 +112,7 @@ def test_an_impossible_option_is_refused(prepared: Path, tmp_path: Path, options
 def start(prepared: Path, features: Path) -> "subprocess.Popen[str]":
     command = [
         *(sys.executable, "-W", "ignore", "training/train_model.py"),
-        *arguments(prepared, features, "--fine-tune-epochs", "40", "--fine-tune-views", "1"),
+        *arguments(prepared, features, "--fine-tune-epochs", "400", "--fine-tune-views", "1"),
     ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
@@ -136,14 +136,14 @@ def wait_for(process: "subprocess.Popen[str]", text: str) -> list[str]:
 @pytest.mark.slow
 def test_killed_and_started_again_it_continues_with_the_next_epoch(prepared: Path, features: Path) -> None:
     first = start(prepared, features)
-    wait_for(first, "epoch 8 of 45")
+    wait_for(first, "epoch 8 of 405")
     first.kill()
     first.communicate()
     checkpoints = sorted((prepared.parent / "checkpoints").glob("*.pt"))
     newest = int(checkpoints[-1].stem[-3:])
     second = start(prepared, features)
-    wait_for(second, f"resumed from the checkpoint of fine-tuning epoch {newest} of 40")
-    wait_for(second, f"epoch {5 + newest + 1} of 45")
+    wait_for(second, f"resumed from the checkpoint of fine-tuning epoch {newest} of 400")
+    wait_for(second, f"epoch {5 + newest + 1} of 405")
     second.send_signal(signal.SIGTERM)
     output, _ = second.communicate(timeout=60)
     assert second.returncode == 143

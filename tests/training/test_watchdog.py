@@ -22,11 +22,27 @@ def _stop(seconds: float, where: str) -> Exception:
     return StalledError(stall_finding(seconds, where).sentence)
 
 
+class GettingOn(Pulse):
+    """Beats until the test hangs: what comes before that takes as long as it takes."""
+
+    hangs = False
+
+    @property
+    def beats(self) -> int:
+        if not self.hangs:
+            self.beat()
+        return super().beats
+
+    def hang(self) -> None:
+        self.hangs = True
+        threading.Event().wait(60)
+
+
 def test_a_loader_that_never_answers_is_left_with_the_place_where_it_hung() -> None:
-    never = threading.Event()
+    pulse = GettingOn()
     with pytest.raises(StalledError, match=r"waits at tests/training/test_watchdog.py:\d+"):  # noqa: SIM117
-        with Watchdog(0.2, _stop, Pulse()):
-            never.wait(60)
+        with Watchdog(0.2, _stop, pulse):
+            pulse.hang()
 
 
 def test_work_that_goes_on_is_never_stopped_however_long_it_takes() -> None:
@@ -62,7 +78,7 @@ from training.watchdog import Watchdog, stall_finding
 class TrainingStopped(Exception):
     pass
 
-with Watchdog(0.3, lambda seconds, where: TrainingStopped(stall_finding(seconds, where).sentence), Pulse(), grace=0.3):
+with Watchdog(1.0, lambda seconds, where: TrainingStopped(stall_finding(seconds, where).sentence), Pulse(), grace=0.3):
     with ThreadPoolExecutor(1) as pool:  # its end waits for the thread, which waits for ever
         pool.submit(threading.Event().wait).result()
 """

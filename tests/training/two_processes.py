@@ -1,25 +1,26 @@
 """Starts two processes as torchrun would, on this machine."""
 
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # documented, but not in its __all__
 
 ROOT = Path(__file__).parents[2]
 
 
 def run_two_processes(*arguments: str) -> list[str]:
     """Run ``python ARGUMENTS`` as both processes of a world; return what each printed. Neither may fail."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    # As torchrun does it: the two meet at a store that listens already, so that nobody else can take its port.
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     common = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "WORLD_SIZE": "2",
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": str(store.port),
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
         "OMP_NUM_THREADS": "1",
     }
     processes = [

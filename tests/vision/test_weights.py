@@ -51,6 +51,21 @@ def test_a_download_is_checked_and_kept(monkeypatch: pytest.MonkeyPatch, cache: 
     assert (cache / f"resnet50-{digest}.pth").read_bytes() == data
 
 
+def test_processes_that_download_at_once_all_keep_the_whole_file(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
+    data, write = state_bytes(), Path.write_bytes
+    serve(monkeypatch, data, hashlib.sha256(data).hexdigest()[:8])
+
+    def meanwhile(path: Path, content: bytes) -> int:
+        written = write(path, content)
+        monkeypatch.setattr(Path, "write_bytes", write)
+        resnet50_weights(None)  # the other process comes to its end before this one
+        return written
+
+    monkeypatch.setattr(Path, "write_bytes", meanwhile)
+    resnet50_weights(None)
+    assert [path.read_bytes() for path in cache.iterdir()] == [data]
+
+
 def test_a_download_with_another_hash_is_refused(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     serve(monkeypatch, state_bytes(), "00000000")
     with pytest.raises(WeightsError, match="does not have the sha256 00000000"):

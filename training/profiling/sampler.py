@@ -81,9 +81,9 @@ class Sampler:
         if hasattr(os, "setpriority") and hasattr(threading, "get_native_id") and os.uname().sysname == "Linux":
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)  # Linux: of this thread; the training first
         try:
-            before = _Counters.read(self._process, self._waited())
+            before = _Counters.read(self._process, self._waited)
             while not self._stopped.wait(self._interval):
-                now = _Counters.read(self._process, self._waited())
+                now = _Counters.read(self._process, self._waited)
                 self._samples.append(self._sample(before, now))
                 before = now
                 if len(self._samples) >= MOST_SAMPLES:
@@ -128,14 +128,16 @@ class _Counters:
     network: int | None
 
     @classmethod
-    def read(cls, process: psutil.Process, waited: float) -> "_Counters":
+    def read(cls, process: psutil.Process, waited: Callable[[], float]) -> "_Counters":
+        # Side by side, before the system is asked: what that takes now and then would be taken for time not waited.
+        at, waited_so_far = time.perf_counter(), waited()
         times: Any = psutil.cpu_times_percent()
         io_wait = getattr(times, "iowait", None)
         # None on machines and in containers that show no disk or no network.
         disk, network = psutil.disk_io_counters(), psutil.net_io_counters()
         return cls(
-            at=time.perf_counter(),
-            waited=waited,
+            at=at,
+            waited=waited_so_far,
             cpu=round(max(0.0, 100 - times.idle - (io_wait or 0)), 1),
             io_wait=io_wait,
             memory_bytes=process.memory_info().rss,

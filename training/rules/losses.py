@@ -62,7 +62,7 @@ class LossNotDecreasing(TensorRule):
         if self._mode is not None and mode.name != self._mode:
             return None
         found: Finding | None = None
-        for name in {name for one in self._collections for name in self.names(one, step, self._regex)}:
+        for name in sorted({name for one in self._collections for name in self.names(one, step, self._regex)}):
             loss = self.reduction(name, step, "mean")
             if loss is not None:
                 earlier = self._earlier((name, mode), number, loss)

@@ -74,7 +74,9 @@ class RuleWatch:
     @property
     def findings(self) -> list[Finding]:
         """What was found so far, the gravest first."""
-        return sorted(self._findings.values(), key=lambda found: -_RANK.index(found.severity))
+        with self._lock:
+            found = list(self._findings.values())
+        return sorted(found, key=lambda each: -_RANK.index(each.severity))
 
     def is_on(self, name: str) -> bool:
         """Whether a rule was asked for."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.profiling.small_training import Wrap, fine_tune, open_one
+from tests.training.profiling.small_training import Usual, Wrap, fine_tune, open_one
 from training.profiling.profile import Profile
 from training.profiling.recording import RecordingProfiler
 
@@ -28,11 +28,13 @@ def profiled(profiler: RecordingProfiler, tmp_path: Path) -> Callable[..., Profi
 
 
 @pytest.fixture(scope="session")
-def usual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Profile, float, Path]:
-    """Return the profile of an ordinary training, the seconds that it took, and where its trace is."""
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Usual:
+    """Return the profile of an ordinary training, how long it took at least and at most, and where its trace is."""
     folder = tmp_path_factory.mktemp("usual")
     begun = time.perf_counter()
     profiler = open_one(folder)
+    opened = time.perf_counter()
     fine_tune(folder / "checkpoints", profiler, epochs=3)
-    took = time.perf_counter() - begun
-    return profiler.finish(), took, folder
+    ended = time.perf_counter()
+    profile = profiler.finish()
+    return Usual(profile, ended - opened, time.perf_counter() - begun, folder)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -13,7 +14,7 @@ from training.environment import StopSignal
 from training.fine_tuning import FineTuner, FineTuning, Tools
 from training.profiling.clocks import Clock, HostClock
 from training.profiling.gpu import Gpu
-from training.profiling.profile import Setting
+from training.profiling.profile import Profile, Setting
 from training.profiling.profiler import Profiler
 from training.profiling.recording import RecordingProfiler
 from training.profiling.trace import Trace
@@ -23,6 +24,15 @@ from vision.heads import Head
 
 PHOTOS, BATCH, CLASSES = 96, 8, 3
 STEPS = PHOTOS // BATCH
+
+
+class Usual(NamedTuple):
+    """An ordinary training: what its profiler saw, between how many seconds it took, and its folder."""
+
+    profile: Profile
+    at_least: float
+    at_most: float
+    folder: Path
 
 
 def open_one(folder: Path, clock: Clock | None = None) -> RecordingProfiler:

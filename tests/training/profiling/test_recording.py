@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.profiling.small_training import STEPS, Slowed, fine_tune
+from tests.training.profiling.small_training import STEPS, Slowed, Usual, fine_tune
 from training.profiling.gpu import Gpu
 from training.profiling.profile import Profile, Setting
 from training.profiling.profiler import NO_PROFILER, Phase
@@ -18,31 +18,31 @@ CPU = torch.device("cpu")
 NAMED = (Phase.WAIT, Phase.COPY, Phase.FORWARD, Phase.BACKWARD, Phase.OPTIMIZER)
 
 
-Usual = tuple[Profile, float, Path]
-
-
 def test_the_named_phases_of_a_real_training_add_up_to_its_steps(usual: Usual) -> None:
-    shares = [sum(step.phases.get(phase, 0.0) for phase in NAMED) / step.seconds for step in usual[0].step_times]
-    # Of steps of 15 ms, some are interrupted between two phases by what else the machine does.
-    assert statistics.median(shares) == pytest.approx(1, abs=0.05)
+    steps = usual.profile.step_times
+    unnamed = [step.seconds - sum(step.phases.get(phase, 0.0) for phase in NAMED) for step in steps]
+    usual_step = statistics.median(step.seconds for step in steps)
+    # Of steps of 15 ms, some are interrupted between two phases by what else the machine does. Where they take 2 ms,
+    # what Python does between the phases, 0.2 ms here, is more than a twentieth.
+    assert statistics.median(unnamed) == pytest.approx(0, abs=max(0.05 * usual_step, 0.0005))
 
 
 def test_all_phases_add_up_to_the_time_that_the_training_took(usual: Usual) -> None:
-    profile, took, _ = usual
-    assert profile.seconds + profile.initialization_seconds == pytest.approx(took, rel=0.05)
+    profile = usual.profile
+    assert 0.98 * usual.at_least <= profile.seconds + profile.initialization_seconds <= 1.02 * usual.at_most
     assert sum(profile.phases.values()) == pytest.approx(profile.seconds)
     assert sum(profile.initialization.values()) == pytest.approx(profile.initialization_seconds, rel=0.05, abs=0.02)
 
 
 def test_every_step_is_counted_and_the_traced_ones_are_not_timed(usual: Usual) -> None:
-    profile = usual[0]
+    profile = usual.profile
     assert profile.steps == 3 * STEPS
     assert [each.step for each in profile.step_times] == [1, 2, *range(6, 3 * STEPS + 1)]
     assert profile.trace == "trace.json.gz"
 
 
 def test_validation_and_checkpoints_are_no_part_of_a_step(usual: Usual) -> None:
-    profile = usual[0]
+    profile = usual.profile
     assert profile.phases[Phase.SAVE] > 0
     assert profile.phases[Phase.VALIDATE] > 0
     assert not [step for step in profile.step_times if {Phase.SAVE, Phase.VALIDATE} & set(step.phases)]

@@ -30,9 +30,17 @@ def test_it_reads_the_machine_while_something_else_runs() -> None:
     assert {sample.gpu for sample in samples} == {None}
 
 
-def test_the_share_of_waiting_is_that_of_the_time_between_two_readings() -> None:
-    samples = read_some(Sampler(time.perf_counter, Gpu(), interval=0.2), 2)
-    assert samples[-1].waiting == pytest.approx(100, abs=20)  # both clocks are read, one after the other
+def test_the_share_of_waiting_is_that_of_the_time_between_two_readings(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, read = iter((0.0, 0.2, 0.4, 0.0)), psutil.disk_io_counters
+
+    def now_and_then_slow() -> Any:
+        time.sleep(next(slow, 0.0))
+        return read()
+
+    monkeypatch.setattr(psutil, "disk_io_counters", now_and_then_slow)
+    samples = read_some(Sampler(time.perf_counter, Gpu(), interval=0.2), 4)
+    # Both clocks are read, one after the other, whatever else the reading takes.
+    assert [sample.waiting for sample in samples[:4]] == pytest.approx([100] * 4, abs=20)
 
 
 def test_a_gpu_is_read_too() -> None:

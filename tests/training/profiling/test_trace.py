@@ -5,11 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from training.profiling.profile import Profile
+from tests.training.profiling.small_training import Usual
 from training.profiling.trace import TRACED_STEPS, WARM_UP_STEPS, Trace
 
 CPU = torch.device("cpu")
-Usual = tuple[Profile, float, Path]
 
 
 def record(trace: Trace) -> None:
@@ -20,7 +19,7 @@ def record(trace: Trace) -> None:
 
 
 def test_the_trace_shows_the_operators_of_three_steps_and_the_phases_that_they_belong_to(usual: Usual) -> None:
-    path = usual[2] / "trace.json.gz"
+    path = usual.folder / "trace.json.gz"
     events = json.loads(gzip.decompress(path.read_bytes()))["traceEvents"]
     names = [event.get("name") for event in events]
     assert names.count("phase: forward") == TRACED_STEPS

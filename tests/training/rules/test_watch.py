@@ -1,4 +1,6 @@
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,26 @@ def test_findings_are_left_however_the_training_ends(tmp_path: Path) -> None:
     assert {rule["state"] for rule in left["rules"]} == {State.NOT_EVALUATED}
     assert left["findings"] == []
     assert json.loads((tmp_path / "checkpoints" / FOUND_FILE).read_text()) == {"errors": [], "warnings": []}
+
+
+def test_a_stall_may_be_told_of_while_the_training_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def slowly(partial: Path, path: Path) -> Path:
+        time.sleep(0.05)
+        return replace(partial, path)
+
+    monkeypatch.setattr(Path, "replace", slowly)
+    failed: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda hook: failed.append(hook.exc_value))
+    with Supervision(tmp_path, tmp_path / "checkpoints", RuleWatch(()), 10) as supervision:
+        watchdog = threading.Thread(target=supervision._stalled, args=(1800.0, "somewhere"))
+        watchdog.start()
+    watchdog.join()
+    assert failed == []
+    assert [one["rule"] for one in json.loads((tmp_path / "findings.json").read_text())["findings"]] == [
+        "StalledTraining"
+    ]
 
 
 def test_only_the_chief_leaves_something(tmp_path: Path) -> None:
