@@ -27,14 +27,30 @@ class SignalForwarder:
     """
 
     def __init__(self) -> None:
-        self.script: subprocess.Popen[bytes] | None = None
+        self._script: subprocess.Popen[bytes] | None = None
+        self._starting = False
+        self._kept: list[int] = []
         for number in _FORWARDED:
             signal.signal(number, self._handle)
 
+    def start(self, popen: Callable[[], "subprocess.Popen[bytes]"]) -> "subprocess.Popen[bytes]":
+        """Return the script that ``popen`` starts; a signal that comes meanwhile is for the script, which may run."""
+        self._starting = True
+        try:
+            self._script = popen()
+        finally:
+            self._starting = False
+        for number in self._kept:
+            self._script.send_signal(number)
+        return self._script
+
     def _handle(self, number: int, _frame: FrameType | None) -> None:
-        if self.script is None:
+        if self._script is not None:
+            self._script.send_signal(number)
+        elif self._starting:
+            self._kept.append(number)
+        else:
             raise SystemExit(128 + number)
-        self.script.send_signal(number)
 
 
 class _ErrorTail(threading.Thread):
@@ -65,15 +81,16 @@ def run_script(
 
     Its standard output is this process's own; its standard error is copied to this process's.
     """
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        preexec_fn=_die_with_launcher(),  # safe: there is one thread at this point
+    process = signals.start(
+        lambda: subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            preexec_fn=_die_with_launcher(),  # safe: there is one thread at this point
+        )
     )
-    signals.script = process
     assert process.stderr is not None
     tail = _ErrorTail(process.stderr)
     tail.start()

@@ -132,9 +132,12 @@ def script_pid(process: "subprocess.Popen[str]") -> int:
 
 
 def ends(pid: int) -> bool:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+        try:
+            if psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+                return True
+        except psutil.NoSuchProcess:
             return True
         time.sleep(0.02)
     return False
@@ -270,12 +273,14 @@ def test_a_job_that_asks_for_it_is_one_process_per_gpu(job: JobFolder, tmp_path:
     driver.write_text("#!/bin/sh\necho GPU 0\necho GPU 1\n")
     driver.chmod(0o755)
     job.write(
-        "import os, sys\nopen(f'rank-{os.environ[\"RANK\"]}-of-{os.environ[\"WORLD_SIZE\"]}', 'w').close()\n"
-        "if os.environ['RANK'] == '1':\n    raise ValueError('the second one failed')\n",
+        "import os, time\nopen(f'rank-{os.environ[\"RANK\"]}-of-{os.environ[\"WORLD_SIZE\"]}', 'w').close()\n"
+        "if os.environ['RANK'] == '1':\n"
+        "    while not os.path.exists('rank-0-of-2'):\n        time.sleep(0.01)\n"  # a failure ends the others
+        "    raise ValueError('the second one failed')\n",
         sagemaker_torch_distributed_enabled="true",
     )
     with job.start(PATH=f"{driver.parent}{os.pathsep}{os.environ['PATH']}") as process:
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
     assert process.returncode == 1
     assert {path.name for path in (job.base / "code").glob("rank-*")} == {"rank-0-of-2", "rank-1-of-2"}
     assert job.failure.startswith("ValueError: the second one failed")
