@@ -69,14 +69,19 @@ def assert_error(answer: Answer, status: int, code: str) -> None:
     assert answer.body["error"]["request_id"] == answer.headers["x-amzn-sagemaker-inference-id"]
 
 
+def assert_alike(body: Any, expected: Any) -> None:
+    """Compare two answers; how many photos the network sees at once changes the last digits."""
+    found, wanted = body["predictions"], expected["predictions"]
+    assert [one["label"] for one in found] == [one["label"] for one in wanted]
+    for one, other in zip(found, wanted, strict=True):
+        assert one["probability"] == pytest.approx(other["probability"], abs=1e-5)
+
+
 def test_a_photo_gets_the_same_answer_as_from_the_functions_alone(server: Server, model: Model, jpeg: bytes) -> None:
     answer = server.predict(jpeg)
-    expected = json.loads(output_fn(predict_fn(input_fn(jpeg, "image/jpeg"), model)))["predictions"]
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
-    assert [found["label"] for found in answer.body["predictions"]] == [wanted["label"] for wanted in expected]
-    for found, wanted in zip(answer.body["predictions"], expected, strict=True):
-        assert found["probability"] == pytest.approx(wanted["probability"], abs=1e-5)
+    assert_alike(answer.body, json.loads(output_fn(predict_fn(input_fn(jpeg, "image/jpeg"), model))))
 
 
 def variants(picture: Image.Image) -> dict[str, tuple[bytes, str]]:
@@ -170,14 +175,14 @@ def test_requests_at_once_are_all_answered_alike_and_ping_meanwhile(server: Serv
             pings.append(server.request("GET", "/ping").status)
         for answer in answers:
             assert answer.result().status == 200
-            assert answer.result().body == alone
+            assert_alike(answer.result().body, alone)
     assert pings == [200] * 5
 
 
 def test_every_request_is_one_log_line_of_json_without_the_photo(server: Server, jpeg: bytes) -> None:
     headers = {"Content-Type": "image/jpeg", "X-Amzn-SageMaker-Inference-Id": "look-for-me"}
     server.request("POST", "/invocations", jpeg, headers)
-    deadline = time.monotonic() + 10  # the line is written after the answer
+    deadline = time.monotonic() + 60  # the line is written after the answer
     while "look-for-me" not in server.log.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     lines = [json.loads(line) for line in server.log.read_text().splitlines()]
