@@ -113,8 +113,9 @@ def jpeg(picture: Image.Image) -> bytes:
 
 
 @pytest.fixture(scope="session")
-def start_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], Server]:
+def start_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], Server]]:
     """Start a server as SageMaker would: the launcher, and the code that travels in the artifact."""
+    started: list[subprocess.Popen[bytes]] = []
 
     def start(artifact: Path) -> Server:
         base = tmp_path_factory.mktemp("ml")
@@ -134,9 +135,13 @@ def start_server(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], S
             process = subprocess.Popen(
                 [sys.executable, "-m", "container.serve"], cwd=ROOT, env=environment, stderr=stderr
             )
+        started.append(process)
         return Server(process, port, log)
 
-    return start
+    yield start
+    for process in started:  # one that a failed test left, too
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -145,7 +150,7 @@ def wait_until_ready() -> Callable[[Server], list[int]]:
 
     def wait(server: Server) -> list[int]:
         statuses: list[int] = []
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while time.monotonic() < deadline:
             assert server.process.poll() is None, server.log.read_text()
             try:
@@ -156,7 +161,7 @@ def wait_until_ready() -> Callable[[Server], list[int]]:
                 if statuses[-1] == 200:
                     return statuses
             time.sleep(0.05)
-        raise AssertionError(f"not ready after 120 s: {server.log.read_text()}")
+        raise AssertionError(f"not ready after 300 s: {server.log.read_text()}")
 
     return wait
 
@@ -171,11 +176,7 @@ def server(
         # In float32 everywhere: the fastest engine differs from one processor to the next, and so do its last digits.
         patch.setenv(Variable.ENGINE, "eager")
         running = start_server(artifact)
-    try:
-        wait_until_ready(running)
-        yield running
-        running.process.terminate()
-        assert running.process.wait(30) == 0
-    finally:
-        running.process.kill()
-        running.process.wait()
+    wait_until_ready(running)
+    yield running
+    running.process.terminate()
+    assert running.process.wait(30) == 0

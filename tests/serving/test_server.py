@@ -217,7 +217,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_server_with_the_cause(
     tmp_path: Path, start_server: Callable[[Path], Server]
 ) -> None:
     server = start_server(tmp_path)
-    assert server.process.wait(60) == 1
+    assert server.process.wait(300) == 1
     assert "model.json is missing" in server.log.read_text()
     assert "Traceback" not in server.log.read_text()
 
@@ -236,7 +236,7 @@ def test_a_server_does_not_start_with_a_variable_that_it_cannot_follow(
 ) -> None:
     monkeypatch.setenv(name, value)
     server = start_server(artifact)
-    assert server.process.wait(60) == 1
+    assert server.process.wait(300) == 1
     log = server.log.read_text()
     assert f"{name}={value!r}: {expected}" in log
     assert "Traceback" not in log
