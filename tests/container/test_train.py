@@ -237,10 +237,14 @@ def test_a_killed_launcher_leaves_no_script_behind(job: JobFolder) -> None:
 
 
 def test_a_script_whose_own_child_outlives_it_ends_the_job_all_the_same(job: JobFolder) -> None:
-    job.write("import subprocess; subprocess.Popen(['sleep', '6'], stdout=subprocess.DEVNULL)")
-    started = time.monotonic()
-    assert job.run().returncode == 0
-    assert time.monotonic() - started < 20
+    job.write("import subprocess; print(subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid)")
+    done = job.run()
+    child = psutil.Process(int(done.stdout))
+    try:
+        assert done.returncode == 0
+        assert child.status() != psutil.STATUS_ZOMBIE
+    finally:
+        child.kill()
 
 
 def test_a_bundle_that_is_not_there_is_named_with_what_to_check(job: JobFolder) -> None:

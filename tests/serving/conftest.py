@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,24 @@ class Server:
         return self.request("POST", "/invocations", photo, {"Content-Type": content_type})
 
 
+@contextmanager
+def drawn_anew() -> Iterator[None]:
+    """Draw the same random weights whatever was drawn before, and leave what is drawn later as it is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        yield
+
+
 @pytest.fixture(scope="session")
 def make_artifact(tmp_path_factory: pytest.TempPathFactory) -> Callable[[tuple[str, ...]], Path]:
-    torch.manual_seed(1)
     torch.set_num_threads(1)  # several threads wait long for each other where other processes run, as tests do
-    backbone = build_backbone("efficientnet_lite0")
+    with drawn_anew():
+        backbone = build_backbone("efficientnet_lite0")
 
     def make(folders: tuple[str, ...]) -> Path:
         directory = tmp_path_factory.mktemp("artifact")
-        head = nn.Linear(backbone.feature_dim, len(folders))
+        with drawn_anew():
+            head = nn.Linear(backbone.feature_dim, len(folders))
         save_artifact(directory, Classifier(backbone, head), Classes(folders), {"test_accuracy": 0.5})
         return directory
 

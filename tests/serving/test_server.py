@@ -191,6 +191,14 @@ def test_every_request_is_one_log_line_of_json_without_the_photo(server: Server,
     assert not any(line.get("path") == "/ping" for line in lines)
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=30).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 @pytest.mark.slow
 def test_a_server_told_to_end_answers_what_it_has_begun(
     artifact: Path,
@@ -201,14 +209,13 @@ def test_a_server_told_to_end_answers_what_it_has_begun(
     server = start_server(artifact)
     assert set(wait_until_ready(server)) <= {200, 503}
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
-        head = (
-            f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-        )
-        connection.sendall(head.encode() + jpeg[:100])
-        time.sleep(0.3)
+        head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n"
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100 ")  # it has begun
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        connection.sendall(jpeg[100:])
+        while listens(server.port):  # until it is ending
+            time.sleep(0.01)
+        connection.sendall(jpeg)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 ")
     assert server.process.wait(30) == 0
 
