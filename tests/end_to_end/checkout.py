@@ -29,11 +29,18 @@ COMMAND_SECONDS = 4 * 3600.0 if IS_ON_AWS else 600.0
 TEST_SECONDS = 5 * 3600.0 if IS_ON_AWS else 900.0
 
 
+_given_ports: set[int] = set()
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that nobody uses: another one every time, for the one given before may not be in use yet."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 @dataclass
@@ -140,16 +147,12 @@ class AwsCheckout(Checkout):
 
 @dataclass(frozen=True)
 class Finished:
-    """One run of the whole job, as it was left."""
+    """One run of the whole job, as it was left: a later run of the same checkout leaves a summary of its own."""
 
     checkout: Checkout
     code: int
     output: str
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.checkout.root / "build" / "run" / "summary.json").read_text("utf-8"))
-        return found
+    summary: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,9 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def finished(checkout: Checkout, photos: Path) -> Finished:
     """The whole job, run once for all tests that look at what it left."""
     done = checkout.pedigree("run", "--data", photos, "--trials", "2", "--epochs", "1")
-    return Finished(checkout, done.returncode, done.stdout)
+    summary = checkout.root / "build" / "run" / "summary.json"
+    said = json.loads(summary.read_text("utf-8")) if summary.is_file() else {}
+    return Finished(checkout, done.returncode, done.stdout, said)
 
 
 @pytest.fixture(scope="module")

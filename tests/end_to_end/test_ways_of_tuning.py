@@ -135,7 +135,7 @@ def sweeping(stage: LocalStage) -> psutil.Process:
     deadline = time.monotonic() + 400
     while time.monotonic() < deadline:
         for process in stage.checkout.processes():
-            if any(part.endswith("training/sweep.py") for part in process.cmdline()):
+            if any(part.endswith("training/sweep.py") for part in process.info["cmdline"]):  # it may have ended since
                 return process
         time.sleep(0.02)
     raise AssertionError("no sweep has begun")

@@ -178,7 +178,7 @@ def test_a_damaged_photo_is_decoded_or_refused_at_length(photo: bytes) -> None:
     assert_decoded_or_refused(photo)
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, database=None)
 @given(st.binary(max_size=300))
 def test_bytes_out_of_nowhere_are_refused(photo: bytes) -> None:
     assert_decoded_or_refused(photo)

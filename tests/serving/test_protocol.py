@@ -10,6 +10,7 @@ import pytest
 
 from serving import protocol as protocol_module
 from serving import server as server_module
+from serving.protocol import Protocol
 from tests.serving.front import HEAD, Obedient, Running, assert_error, run, until
 
 
@@ -124,7 +125,9 @@ def test_an_answer_on_its_way_is_not_lost_to_a_head_that_does_not_end(monkeypatc
         client.post(b"photo")
         await until(lambda: service.bodies)
         client.send(HEAD)
-        await asyncio.sleep(0.2)
+        (connection,) = front.server.server_state.connections
+        assert isinstance(connection, Protocol)
+        await until(lambda: not connection.cycle.keep_alive)  # the head's time is over
         service.go.set()
         assert (await client.answer()).status == 200
         assert await client.closed()

@@ -22,7 +22,8 @@ from PIL import Image
 
 from contract.names import ArtifactFile
 from contract.serving import Variable
-from tests.serving.obedient import HOLD
+from serving.server import raise_open_files
+from tests.serving.obedient import BATCHES, HOLD
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = 24
@@ -96,6 +97,13 @@ class Tally:
     unanswered: list[str] = field(default_factory=list)
 
 
+def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.01)
+
+
 def ask_until_refused(port: int, body: bytes, tally: Tally) -> None:
     """Send request after request, on a new connection whenever the server ends one, until nobody listens any more."""
     head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -130,13 +138,12 @@ def test_a_server_that_is_told_to_end_under_load_loses_no_request(obedient_serve
     clients = [threading.Thread(target=ask_until_refused, args=(server.port, body, tally)) for tally in tallies]
     for client in clients:
         client.start()
-    time.sleep(2)
+    wait_for(lambda: sum(tally.answered for tally in tallies) > CLIENTS)
     server.process.send_signal(signal.SIGTERM)
     for client in clients:
         client.join(60)
     assert server.process.wait(25) == 0
     assert [tally.unanswered for tally in tallies] == [[]] * CLIENTS
-    assert sum(tally.answered for tally in tallies) > CLIENTS
     assert sum(tally.refused_connections for tally in tallies) == CLIENTS
 
 
@@ -149,7 +156,8 @@ def test_a_server_that_is_told_to_end_while_the_network_hangs_still_ends_in_time
     with ThreadPoolExecutor(1) as threads:
         tally = Tally()
         asking = threads.submit(ask_until_refused, server.port, body, tally)
-        time.sleep(1)
+        # The network works on it; the first batch was no client's.
+        wait_for(lambda: len((server.directory / BATCHES).read_text().splitlines()) == 2)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(25) == 0
         asking.result(30)
@@ -161,6 +169,7 @@ def test_a_server_that_is_told_to_end_while_the_network_hangs_still_ends_in_time
 def test_ping_answers_in_time_beside_1000_idle_connections_and_1000_waiting_posts(
     obedient_server: Callable[..., Process],
 ) -> None:
+    raise_open_files()  # on many machines a process may have 1024 until it asks for more
     server, body = obedient_server(**{Variable.QUEUE_PHOTOS: "64"}), bytes(2_000_000)
     (server.directory / HOLD).touch()
     head = f"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -179,8 +188,6 @@ def test_ping_answers_in_time_beside_1000_idle_connections_and_1000_waiting_post
     # 64 places of 2 MB; for the others what uvicorn holds before anybody reads, 64 KiB and one read of 256 KiB each.
     assert grown < 64 * 2_000_000 + CONNECTIONS * (65_536 + 262_144)
     (server.directory / HOLD).unlink()
-    deadline = time.monotonic() + 30
-    while server.ping() != 200:
-        assert time.monotonic() < deadline
+    wait_for(lambda: server.ping() == 200)
     server.process.terminate()
     assert server.process.wait(25) == 0
