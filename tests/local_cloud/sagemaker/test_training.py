@@ -116,6 +116,7 @@ def test_log_lines_go_to_a_stream_of_the_job(cloud: Cloud) -> None:
     assert group == "/aws/sagemaker/TrainingJobs"
     assert stream.startswith("talks/algo-1-")
     assert set(cloud.logs[group, stream].lines) == {"hello", "oh"}
+    assert cloud.open_logs() == []  # what it said is stored when it is seen to have ended
 
 
 def test_the_last_value_of_a_metric_is_its_final_one(cloud: Cloud) -> None:

@@ -154,6 +154,7 @@ def test_the_containers_lines_and_the_limits_are_in_the_jobs_log(cloud: Cloud) -
     assert "loaded" in cloud.logs["/aws/sagemaker/TransformJobs", "job/i-local"].lines
     limits = "[sagemaker logs]: MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
     assert cloud.logs["/aws/sagemaker/TransformJobs", "job/i-local/data-log"].lines == [limits]
+    assert cloud.open_logs() == []  # what was said is stored when the job is seen to have ended
 
 
 def test_the_container_learns_that_it_is_a_batch_and_what_the_request_says(cloud: Cloud) -> None:
