@@ -43,6 +43,17 @@ def test_stopping_the_service_ends_its_jobs_and_says_so(tmp_path: Path, s3: Memo
     assert list((tmp_path / "state" / "jobs").iterdir()) == []
 
 
+def test_a_job_that_comes_while_the_service_ends_starts_no_process(tmp_path: Path, s3: MemoryS3) -> None:
+    write_image(tmp_path / "bin")
+    cloud = new_cloud(tmp_path, s3)
+    cloud.service.start()
+    cloud.service.stop()
+    cloud.service.handle("CreateTrainingJob", job_request("late", "print('started')"))
+    job = wait_for(lambda: job if (job := describe(cloud, "late"))["TrainingJobStatus"] == "Failed" else None)
+    assert job["FailureReason"] == "InternalServerError: the local SageMaker was stopped while the job ran"
+    assert cloud.log_of("late") == []
+
+
 def test_a_job_that_ran_at_a_crash_is_failed_and_its_processes_end(tmp_path: Path, s3: MemoryS3) -> None:
     write_image(tmp_path / "bin")
     crashed = new_cloud(tmp_path, s3)

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract.search_space import parse_hyperparameters, tuner_ranges
+from local_cloud.sagemaker.training import TrainingJobs
 from tests.local_cloud.sagemaker.stand_in import IMAGE, ROLE, Cloud, MemoryS3, Server, new_cloud, wait_for, write_image
 
 # The nearer lr is to 0.01, the better.
@@ -192,9 +193,27 @@ def test_tuning_jobs_are_listed_and_deleted_with_their_trials(cloud: Cloud) -> N
     assert cloud.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
-def test_stopping_the_service_ends_a_tuning_job(tmp_path: Path, s3: MemoryS3) -> None:
+@pytest.mark.parametrize("first", ["jobs", "tuning"])
+def test_stopping_the_service_ends_a_tuning_job(
+    tmp_path: Path, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
     write_image(tmp_path / "bin")
     cloud = new_cloud(tmp_path, s3)
+    shut_down = TrainingJobs.shut_down
+
+    def shut_down_late(jobs: TrainingJobs) -> None:
+        """Leave it to the tuning job to end its trials."""
+        request = {"HyperParameterTuningJobName": "cut"}
+        wait_for(
+            lambda: (
+                cloud.service.handle("DescribeHyperParameterTuningJob", request)["HyperParameterTuningJobStatus"]
+                == "Failed"
+            )
+        )
+        shut_down(jobs)
+
+    if first == "tuning":
+        monkeypatch.setattr(TrainingJobs, "shut_down", shut_down_late)
     with Server(cloud):
         create(cloud, "cut", "print('started', flush=True); time.sleep(60)")
         wait_for(lambda: len(cloud.log_of("cut-")) == 2)
