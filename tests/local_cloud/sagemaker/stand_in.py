@@ -82,6 +82,8 @@ class MemoryS3:
         self.objects: dict[str, bytes] = {}
         self.encryption: dict[str, dict[str, str]] = {}
         self.denied = ""
+        self.open = threading.Event()  # cleared, no object is read until it is set again
+        self.open.set()
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> Any:  # noqa: N803
         keys = sorted(key.partition("/")[2] for key in list(self.objects) if key.startswith(f"{Bucket}/{Prefix}"))
@@ -91,6 +93,7 @@ class MemoryS3:
         return {"Contents": [{"Key": key} for key in page], **more}
 
     def get_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
+        self.open.wait(30)
         if f"{Bucket}/{Key}" not in self.objects:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "The key does not exist."}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[f"{Bucket}/{Key}"])}

@@ -110,8 +110,10 @@ def test_an_update_switches_without_a_failed_request(cloud: Cloud) -> None:
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
+    cloud.s3.open.clear()
     cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="two")
     assert cloud.sagemaker.describe_endpoint(EndpointName="dogs")["EndpointStatus"] == "Updating"
+    cloud.s3.open.set()
     cloud.endpoint("dogs")
     wait_for(lambda: len(server_pids(cloud)) == 1)
     done.set()

@@ -84,15 +84,9 @@ def test_the_best_trial_is_found_and_described(cloud: Cloud, strategy: str) -> N
 def test_no_more_trials_than_cores_run_at_once_and_they_share_the_cores(cloud: Cloud) -> None:
     script = "print('threads', os.environ['OMP_NUM_THREADS']); time.sleep(0.3)\n" + OBJECTIVE
     create(cloud, "cores", script)
-    most = 0
-
-    def look() -> bool:
-        nonlocal most
-        job = describe(cloud, "cores")
-        most = max(most, job["TrainingJobStatusCounters"]["InProgress"])
-        return bool(job["HyperParameterTuningJobStatus"] == "Completed")
-
-    wait_for(look, 30)
+    assert finished(cloud, "cores")["HyperParameterTuningJobStatus"] == "Completed"
+    ran = [(trial["CreationTime"], trial["TrainingEndTime"]) for trial in trials(cloud, "cores")]
+    most = max(sum(begin <= moment < end for begin, end in ran) for moment, _ in ran)
     assert most == cloud.config.cores == 2
     assert set(cloud.log_of("cores-")) >= {"threads 1"}
 
