@@ -159,6 +159,31 @@ def test_a_signal_while_it_starts_ends_it_cleanly(own_cloud: RunningCloud, secon
     assert not (own_cloud.state / "connection.json").exists()
 
 
+# Does to a signal what Python does to one that arrives in a weak reference's callback.
+_DEAF = """
+import os, signal, sys, time
+from local_cloud import server
+from local_cloud.__main__ import main
+plain = server._compose
+def compose(*arguments):
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+    except BaseException:
+        pass
+    return plain(*arguments)
+server._compose = compose
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_signal_that_is_lost_in_an_import_ends_it_all_the_same(own_cloud: RunningCloud) -> None:
+    python, _, _, *options = own_cloud.command()
+    ended = subprocess.run([python, "-c", _DEAF, *options], cwd=Path(__file__).parents[2], timeout=60)
+    assert ended.returncode == 0
+    assert not (own_cloud.state / "connection.json").exists()
+
+
 def test_a_busy_port_and_a_busy_folder_are_told_before_anything_starts(
     cloud: RunningCloud, fake_image: Path, tmp_path: Path
 ) -> None:
