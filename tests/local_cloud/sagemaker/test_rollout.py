@@ -86,7 +86,8 @@ def serve_two(cloud: Cloud) -> None:
 @pytest.fixture
 def impatient(tmp_path: Path, s3: MemoryS3) -> Iterator[Cloud]:
     write_image(tmp_path / "bin")
-    made = new_cloud(tmp_path, s3, health_check_seconds=1.0)
+    # Two pings, and many times what a server that is well needs.
+    made = new_cloud(tmp_path, s3, health_check_seconds=4.0)
     with Server(made):
         yield made
 
