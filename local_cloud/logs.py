@@ -20,6 +20,7 @@ class LogCollector:
         self._store = store
         self._keep = lines_per_stream
         self._lock = threading.Lock()
+        self._storing = threading.Lock()  # one batch after the other, or a stream's lines would be out of order
         self._pending: dict[tuple[str, str], list[tuple[int, str]]] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-collector", daemon=True)
@@ -40,11 +41,12 @@ class LogCollector:
                 del lines[: -self._keep]
 
     def flush(self) -> None:
-        """Store what has come in so far."""
-        with self._lock:
-            batch, self._pending = self._pending, {}
-        for (group, stream), lines in batch.items():
-            self._store(group, stream, lines[-self._keep :], self._keep)
+        """Store what has come in so far; a batch that is being stored just now is waited for."""
+        with self._storing:
+            with self._lock:
+                batch, self._pending = self._pending, {}
+            for (group, stream), lines in batch.items():
+                self._store(group, stream, lines[-self._keep :], self._keep)
 
     def close(self) -> None:
         """Store the rest and end."""
@@ -65,7 +67,20 @@ class Stream:
         self._collector = collector
         self._group = group
         self._name = name
+        self._lock = threading.Lock()
+        self._open = True
 
     def write(self, line: str) -> None:
-        """Add one line."""
-        self._collector.add(self._group, self._name, line)
+        """Add one line, unless the stream is closed."""
+        with self._lock:
+            if self._open:
+                self._collector.add(self._group, self._name, line)
+
+    def close(self) -> None:
+        """Store what was written, and lose what comes later.
+
+        Whoever is done with a log group may delete it then: no line makes it anew.
+        """
+        with self._lock:
+            self._open = False
+        self._collector.flush()

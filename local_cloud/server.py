@@ -35,6 +35,11 @@ class _StoppedError(BaseException):
     """A signal came in before the event loop took them over."""
 
 
+# Python drops an exception that a signal raises in a destructor or a weak reference's callback, of which imports have
+# many, so that the signal is written down as well.
+_stopped_early: Final[list[int]] = []
+
+
 def run(settings: Settings, *, exit_with_stdin: bool = False) -> None:
     """Run a local cloud until a signal comes in, or standard input ends where that is asked for.
 
@@ -86,6 +91,8 @@ async def _serve(
     loop.set_exception_handler(_report_unexpected)
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
+    if _stopped_early:
+        return
     servers = [
         asyncio.create_task(_listen(_tell_when_started(cloud.application, ready), listener, closed, certificate)),
         asyncio.create_task(_listen(cloud.front, front, closed, None)),
@@ -176,6 +183,7 @@ def _tell_when_started(inner: "Application", started: asyncio.Event) -> "Applica
 
 def _stop_early(number: int, _frame: FrameType | None) -> None:
     """End at once: nothing runs yet, and what was taken is given back on the way out."""
+    _stopped_early.append(number)
     raise _StoppedError(number)
 
 

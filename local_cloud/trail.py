@@ -61,10 +61,10 @@ def former_part(path: Path) -> Path:
 
 
 def read_trail(path: Path) -> list[Evaluation]:
-    """Return everything that is left of a trail, oldest first."""
+    """Return everything that is left of a trail, oldest first; a line that is being written just now is left out."""
     found = []
     for part in (former_part(path), path):
         if part.exists():
-            for line in part.read_text(encoding="utf-8").splitlines():
-                found.append(Evaluation(**json.loads(line)))
+            *lines, _unfinished = part.read_text(encoding="utf-8").split("\n")
+            found += [Evaluation(**json.loads(line)) for line in lines]
     return found

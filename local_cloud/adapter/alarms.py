@@ -37,16 +37,19 @@ def install() -> None:
     from ministack.services import cloudwatch
 
     plain = cloudwatch._evaluate_alarm
+    # Whoever puts a metric judges as well as the clock does: a change of state is told once.
+    judging = threading.Lock()
 
     def evaluate(alarm: dict[str, Any]) -> None:
         if alarm.get("ComparisonOperator") not in _COMPARED:
             plain(alarm)
             return
-        old = alarm["StateValue"]
-        new, reason = _judge(cloudwatch, alarm)
-        if old == new:
-            return
-        alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+        with judging:
+            old = alarm["StateValue"]
+            new, reason = _judge(cloudwatch, alarm)
+            if old == new:
+                return
+            alarm.update(StateValue=new, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
         cloudwatch._record_history(alarm["AlarmName"], old, new, reason)
         cloudwatch._dispatch_alarm_actions(alarm, old, new, reason)
         cloudwatch._evaluate_parent_alarms(alarm)

@@ -64,7 +64,8 @@ def newest_stage() -> tuple[str, str] | None:
         ]
     if not deployed:
         return None
-    _, api_id, name = max(deployed)
+    # Dates are whole seconds: of equal ones, the API that was made last counts.
+    _, api_id, name = max(reversed(deployed), key=lambda stage: stage[0])
     return api_id, name
 
 

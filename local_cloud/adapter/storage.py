@@ -17,9 +17,10 @@ def append_log_lines(group_name: str, stream_name: str, lines: list[tuple[int, s
 
     now = int(time.time() * 1000)
     with responses.request_scope(ACCOUNT, REGION):
-        group = cloudwatch_logs._log_groups.get(group_name)
-        if group is None:
-            group = cloudwatch_logs._log_groups[group_name] = {
+        # Both in one step each: a request may make the same group meanwhile.
+        group = cloudwatch_logs._log_groups.setdefault(
+            group_name,
+            {
                 "arn": cloudwatch_logs._make_group_arn(group_name),
                 "creationTime": now,
                 "retentionInDays": None,
@@ -28,7 +29,8 @@ def append_log_lines(group_name: str, stream_name: str, lines: list[tuple[int, s
                 "tags": {},
                 "subscriptionFilters": {},
                 "streams": {},
-            }
+            },
+        )
         stream = group["streams"].setdefault(
             stream_name,
             {

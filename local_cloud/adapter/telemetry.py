@@ -26,12 +26,18 @@ class Stream(Protocol):
     def write(self, line: str) -> None:
         """Add one line."""
 
+    def close(self) -> None:
+        """Store what was written, and lose what comes later."""
+
 
 class _NoStream:
     """Where the lines go of those who may not write logs."""
 
     def write(self, line: str) -> None:
         """Lose it, as on AWS."""
+
+    def close(self) -> None:
+        """Nothing is kept."""
 
 
 def install() -> None:

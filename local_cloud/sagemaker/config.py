@@ -15,6 +15,9 @@ class LogStream(Protocol):
     def write(self, line: str) -> None:
         """Add one line."""
 
+    def close(self) -> None:
+        """Have every line stored by the end of this call, and lose those that come later; again does no harm."""
+
 
 class S3Client(Protocol):
     """The part of boto3's S3 client in use; a client is shared by up to ``TRANSFERS`` threads."""
@@ -53,8 +56,8 @@ class ServiceConfig:
         credentials_for: (role ARN, session name) -> AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for a session,
             AWS_SESSION_TOKEN. May raise ``ServiceError`` where the role cannot be assumed.
         s3_for: Those credentials -> a boto3 S3 client, usable from several threads.
-        logs: (role ARN, group, stream) -> where a container's lines go; both are created when missing. What the role
-            does not allow is lost.
+        logs: (role ARN, group, stream) -> where a container's lines go, to be closed with the container; both are
+            created when missing. What the role does not allow is lost.
         put_metrics: (namespace, data) -> what CloudWatch is told of the requests to endpoints.
         firing: (role ARN, names of alarms) -> those of them that are in state ALARM, looked at under the role. May
             raise ``ServiceError`` where the role may not look, or there is no such alarm.

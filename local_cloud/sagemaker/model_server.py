@@ -64,7 +64,7 @@ class ModelServer:
             config: What the service needs.
             spec: What to start.
             started: Is told the identity of every process, for the case of a crash.
-            log: Where its lines go, if not to the endpoint's log group.
+            log: Where its lines go, if not to the endpoint's log group; closed with the server.
         """
         self.spec = spec
         self._config = config
@@ -72,6 +72,7 @@ class ModelServer:
         self._stopping = threading.Event()
         self._healthy = threading.Event()
         self._lock = threading.Lock()
+        self._ending = threading.Lock()
         self._idle = threading.Condition()
         self._active = 0
         self._process: ProcessGroup | None = None
@@ -118,15 +119,17 @@ class ModelServer:
         self.stop()
 
     def stop(self) -> None:
-        """End the server; requests under way are cut off."""
+        """End the server; requests under way are cut off. Its last lines are stored when this returns."""
         self._stopping.set()
         self._healthy.clear()
-        with self._lock:
-            process, self._process = self._process, None
-        if process is not None:
-            process.end(self._config.shutdown_grace_seconds)
-        if self._keeper is not None:
-            self._keeper.join()
+        with self._ending:  # whoever comes second waits for the end as well
+            with self._lock:
+                process, self._process = self._process, None
+            if process is not None:
+                process.end(self._config.shutdown_grace_seconds)
+            if self._keeper is not None:
+                self._keeper.join()
+            self._log.close()
 
     def execution_parameters(self) -> bytes:
         """Return what GET /execution-parameters answers; nothing where the server does not know it."""

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from local_cloud.sagemaker.job_status import JobControl
+from local_cloud.sagemaker.job_status import Ending, JobControl
 
 
 class Running(NamedTuple):
@@ -21,12 +21,15 @@ class RunningJobs:
         """Nothing runs; ``what`` names the threads."""
         self._what = what
         self._jobs: dict[str, Running] = {}
+        self._ended = False
         self._lock = threading.Lock()
 
     def start(self, name: str, control: JobControl, run: Callable[[], None]) -> None:
-        """Run a job in a thread of its own."""
+        """Run a job in a thread of its own; one that comes after ``end_all`` ends before it starts a process."""
         thread = threading.Thread(target=self._run, args=(name, run), name=f"{self._what} {name}", daemon=True)
         with self._lock:
+            if self._ended:
+                control.end(Ending.SHUTDOWN)
             self._jobs[name] = Running(control, thread)
             thread.start()
 
@@ -35,10 +38,14 @@ class RunningJobs:
         with self._lock:
             return self._jobs.get(name)
 
-    def all(self) -> list[Running]:
-        """Return every job that runs now."""
+    def end_all(self) -> list[threading.Thread]:
+        """Have every job end because the service does, and return the threads to wait for."""
         with self._lock:
-            return list(self._jobs.values())
+            self._ended = True
+            running = list(self._jobs.values())
+        for control, _ in running:
+            control.end(Ending.SHUTDOWN)
+        return [thread for _, thread in running]
 
     def _run(self, name: str, run: Callable[[], None]) -> None:
         try:

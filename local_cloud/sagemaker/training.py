@@ -116,6 +116,12 @@ class TrainingJobs:
         running.control.end(Ending.STOPPED)
         return True
 
+    def cut(self, name: str) -> None:
+        """End a job because the service ends."""
+        running = self._running.get(name)
+        if running is not None:
+            running.control.end(Ending.SHUTDOWN)
+
     def join(self, name: str) -> None:
         """Wait until a job has ended."""
         running = self._running.get(name)
@@ -164,10 +170,7 @@ class TrainingJobs:
 
     def shut_down(self) -> None:
         """End every job and wait for their threads."""
-        running = self._running.all()
-        for control, _ in running:
-            control.end(Ending.SHUTDOWN)
-        for _, thread in running:
+        for thread in self._running.end_all():
             thread.join()
 
     def _next_is_refused(self) -> bool:

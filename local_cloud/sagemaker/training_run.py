@@ -1,5 +1,6 @@
 """One training job from its first status to its last."""
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -88,6 +89,10 @@ class TrainingRun:
             raise JobError(_NO_CAPACITY)
         image = image_folder(self._config, self._job["AlgorithmSpecification"]["TrainingImage"], self._job["RoleArn"])
         log = self._config.logs(self._job["RoleArn"], LOG_GROUP, f"{self._name}/algo-1-{int(time.time())}")
+        with contextlib.closing(log):  # the last line is stored before the job is seen to have ended
+            return self._run_container(image, log)
+
+    def _run_container(self, image: Path, log: LogStream) -> Outcome:
         self._folder.make()
         self._folder.write_config(self._job)
         self._status.enter("Downloading", "Downloading input data")

@@ -96,10 +96,7 @@ class TransformJobs:
 
     def shut_down(self) -> None:
         """End every job and wait for their threads."""
-        running = self._running.all()
-        for control, _ in running:
-            control.end(Ending.SHUTDOWN)
-        for _, thread in running:
+        for thread in self._running.end_all():
             thread.join()
 
     def _get(self, name: str) -> Record:

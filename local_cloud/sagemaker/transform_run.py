@@ -61,6 +61,8 @@ class TransformRun:
         except Exception as error:  # noqa: BLE001 - the end of the thread: a job must never stay InProgress for ever
             failure = f"InternalServerError: {type(error).__name__}: {error}"
         remove_folder(self._folder)
+        for log in (self._log, self._data_log):  # the last line is stored before the job is seen to have ended
+            log.close()
         match self._control.ending:
             case Ending.SHUTDOWN:
                 self._status.finish("Failed", SHUT_DOWN)

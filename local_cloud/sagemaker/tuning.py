@@ -146,10 +146,7 @@ class TuningJobs:
 
     def end_all(self) -> list[threading.Thread]:
         """Start no more trials; return the threads to wait for once the trials have ended."""
-        running = self._running.all()
-        for control, _ in running:
-            control.end(Ending.SHUTDOWN)
-        return [thread for _, thread in running]
+        return self._running.end_all()
 
     def _get(self, name: str) -> Record:
         record = self._store.get(Kind.TUNING_JOB, name)

@@ -157,8 +157,10 @@ class TuningRun:
         )
 
     def _stop_trials(self) -> None:
+        # Where the service ends, its trials are cut off as well, whoever is the first to tell them.
+        end = self._jobs.cut if self._control.ending is Ending.SHUTDOWN else self._jobs.end
         for trial in self._running:
-            self._jobs.end(trial)
+            end(trial)
         for trial in self._running:
             self._jobs.join(trial)
 

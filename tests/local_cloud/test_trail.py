@@ -13,6 +13,14 @@ def test_what_was_added_is_read_back_in_order(tmp_path: Path) -> None:
     assert read_trail(trail.path) == asked
 
 
+def test_a_line_that_is_being_written_is_left_out(tmp_path: Path) -> None:
+    trail = Trail(tmp_path / "permissions.jsonl")
+    trail.add(Evaluation(_ROLE, "job", "s3:GetObject", "*", True))
+    whole = trail.path.read_text()
+    trail.path.write_text(whole + whole[: len(whole) // 2])
+    assert len(read_trail(trail.path)) == 1
+
+
 def test_a_trail_that_was_never_written_is_empty(tmp_path: Path) -> None:
     assert read_trail(tmp_path / "permissions.jsonl") == []
 

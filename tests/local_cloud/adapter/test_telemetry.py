@@ -15,7 +15,6 @@ from tests.local_cloud.conftest import IMAGE, RunningCloud, allow
 
 Act = Callable[..., Actor]
 _WRITE = ["logs:CreateLogStream", "logs:PutLogEvents"]
-_FLUSH_SECONDS = 0.5  # how often lines are stored
 _GROUPS = "arn:aws:logs:us-east-1:000000000000:log-group"
 
 
@@ -82,12 +81,9 @@ def soon(look: Callable[[], object], seconds: float = 20) -> bool:
     return bool(found)
 
 
-@pytest.mark.parametrize("allowed", [True, False])
-def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allowed: bool) -> None:
-    name = f"logs-{'kept' if allowed else 'lost'}"
-    written = ["logs:CreateLogGroup", "logs:DescribeLogStreams", *_WRITE] if allowed else ["logs:CreateLogGroup"]
-    role = cloud.role(name, "sagemaker.amazonaws.com", allow(["s3:*", *written]))
-    sagemaker, logs = cloud.client("sagemaker"), cloud.client("logs")
+def _train(cloud: RunningCloud, name: str, role: str) -> None:
+    """Run a training job to its end, in a bucket of its name."""
+    sagemaker = cloud.client("sagemaker")
     cloud.client("s3").create_bucket(Bucket=name)
     sagemaker.create_training_job(
         TrainingJobName=name,
@@ -101,6 +97,15 @@ def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allow
         time.sleep(0.1)
     assert sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Completed"
 
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allowed: bool) -> None:
+    name = f"logs-{'kept' if allowed else 'lost'}"
+    written = ["logs:CreateLogGroup", "logs:DescribeLogStreams", *_WRITE] if allowed else ["logs:CreateLogGroup"]
+    role = cloud.role(name, "sagemaker.amazonaws.com", allow(["s3:*", *written]))
+    logs = cloud.client("logs")
+    _train(cloud, name, role)
+
     def streams() -> list[str]:
         groups = logs.describe_log_groups(logGroupNamePrefix="/aws/sagemaker/TrainingJobs")["logGroups"]
         return [
@@ -111,11 +116,28 @@ def test_the_lines_of_a_job_are_written_with_its_role(cloud: RunningCloud, allow
             ]
         ]
 
-    if allowed:
-        assert soon(streams)
-    else:
-        time.sleep(2 * _FLUSH_SECONDS)
-        assert streams() == []
+    # A job's lines are stored before it is seen to have ended.
+    assert bool(streams()) is allowed
+
+
+def test_the_log_group_of_a_deleted_endpoint_does_not_come_back(cloud: RunningCloud) -> None:
+    role = cloud.role("silenced", "sagemaker.amazonaws.com", allow(["s3:*", "logs:*"]))
+    sagemaker, logs, group = cloud.client("sagemaker"), cloud.client("logs"), "/aws/sagemaker/Endpoints/silenced"
+    sagemaker.create_model(ModelName="silenced", PrimaryContainer={"Image": IMAGE}, ExecutionRoleArn=role)
+    variant = {"VariantName": "v", "ModelName": "silenced", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="silenced", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="silenced", EndpointConfigName="silenced")
+    assert soon(lambda: sagemaker.describe_endpoint(EndpointName="silenced")["EndpointStatus"] == "InService")
+
+    # The server writes a line for each request.
+    for _ in range(5):
+        cloud.client("sagemaker-runtime").invoke_endpoint(EndpointName="silenced", Body=b"photo")
+    sagemaker.delete_endpoint(EndpointName="silenced")
+    events = logs.filter_log_events(logGroupName=group)["events"]
+    assert sum("POST /invocations" in event["message"] for event in events) == 5
+    logs.delete_log_group(logGroupName=group)
+    _train(cloud, "silenced", role)  # whose lines are stored together with all that are left
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
 
 
 def test_a_function_that_is_asked_without_credentials_writes_its_lines_as_well(

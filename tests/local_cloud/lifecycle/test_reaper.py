@@ -66,4 +66,5 @@ def test_an_idle_endpoint_is_deleted_after_a_notice_and_one_that_is_asked_is_not
 def kept(stage: Deployed) -> str:
     """Return what the reaper says once CloudWatch knows of the request."""
     metrics = stage.cloud.client("cloudwatch").list_metrics(Namespace="AWS/SageMaker", MetricName="Invocations")
-    return look(stage) if metrics["Metrics"] else ""
+    own = {"Name": "EndpointName", "Value": stage.prefix}
+    return look(stage) if any(own in each["Dimensions"] for each in metrics["Metrics"]) else ""

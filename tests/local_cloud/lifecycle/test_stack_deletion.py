@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.local_cloud.conftest import IMAGE, RunningCloud
-from tests.local_cloud.lifecycle.stage import Deployed, make_model, scale, serve
+from tests.local_cloud.lifecycle.stage import Deployed, make_model, scale, serve, until
 
 
 def train(stage: Deployed, bucket: str, name: str) -> None:
@@ -78,6 +78,8 @@ def test_nothing_that_an_execution_made_outlives_its_stack(
     kept = "bystander"
     cloud.client("s3").create_bucket(Bucket=kept)
     serve(neighbour, kept, neighbour.prefix, f"{neighbour.prefix}-1")
+    # Its first lines are stored a moment after it is in service.
+    until(lambda: f"/aws/sagemaker/Endpoints/{neighbour.prefix}" in everything(cloud)["endpoint logs"])
     before = everything(cloud)
 
     stage = deploy("gone", customer_key=True)

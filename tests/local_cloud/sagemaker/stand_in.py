@@ -82,15 +82,18 @@ class MemoryS3:
         self.objects: dict[str, bytes] = {}
         self.encryption: dict[str, dict[str, str]] = {}
         self.denied = ""
+        self.open = threading.Event()  # cleared, no object is read until it is set again
+        self.open.set()
 
     def list_objects_v2(self, *, Bucket: str, Prefix: str, ContinuationToken: str = "") -> Any:  # noqa: N803
-        keys = sorted(key.partition("/")[2] for key in self.objects if key.startswith(f"{Bucket}/{Prefix}"))
+        keys = sorted(key.partition("/")[2] for key in list(self.objects) if key.startswith(f"{Bucket}/{Prefix}"))
         later = [key for key in keys if key > ContinuationToken]
         page = later[:2]
         more = {"IsTruncated": True, "NextContinuationToken": page[-1]} if len(later) > 2 else {"IsTruncated": False}
         return {"Contents": [{"Key": key} for key in page], **more}
 
     def get_object(self, *, Bucket: str, Key: str) -> Any:  # noqa: N803
+        self.open.wait(30)
         if f"{Bucket}/{Key}" not in self.objects:
             raise ClientError({"Error": {"Code": "NoSuchKey", "Message": "The key does not exist."}}, "GetObject")
         return {"Body": io.BytesIO(self.objects[f"{Bucket}/{Key}"])}
@@ -105,12 +108,25 @@ class MemoryS3:
 
 @dataclass
 class Lines:
-    """One log stream."""
+    """One log stream, and those that have not closed it yet."""
 
     lines: list[str] = field(default_factory=list)
+    writers: "set[Writer]" = field(default_factory=set)
+
+
+class Writer:
+    """The writing end of a log stream for one container."""
+
+    def __init__(self, log: Lines) -> None:
+        self._log = log
+        log.writers.add(self)
 
     def write(self, line: str) -> None:
-        self.lines.append(line)
+        if self in self._log.writers:
+            self._log.lines.append(line)
+
+    def close(self) -> None:
+        self._log.writers.discard(self)
 
 
 @dataclass
@@ -175,7 +191,12 @@ class Cloud:
 
     def log_of(self, name: str) -> list[str]:
         """Return all lines of the streams whose group or name holds ``name``."""
-        return [line for (group, stream), log in self.logs.items() if name in group + stream for line in log.lines]
+        logs = list(self.logs.items())  # others are added while this is read
+        return [line for (group, stream), log in logs if name in group + stream for line in log.lines]
+
+    def open_logs(self) -> list[str]:
+        """Return the log streams that a container may still write into."""
+        return [f"{group}/{stream}" for (group, stream), log in list(self.logs.items()) if log.writers]
 
 
 def wait_for(look: Callable[[], T | None], seconds: float = 20) -> T:
@@ -234,7 +255,7 @@ def new_cloud(folder: Path, s3: MemoryS3, **settings: Any) -> Cloud:
         "ca_bundle": None,
         "credentials_for": lambda role, _: {"AWS_ACCESS_KEY_ID": role[-4:], "AWS_SECRET_ACCESS_KEY": "secret"},
         "s3_for": lambda _: s3,
-        "logs": lambda _role, group, stream: logs.setdefault((group, stream), Lines()),
+        "logs": lambda _role, group, stream: Writer(logs.setdefault((group, stream), Lines())),
         "put_metrics": watch.put,
         "firing": watch.firing,
         "poll_seconds": 0.1,

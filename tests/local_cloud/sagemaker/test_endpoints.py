@@ -110,8 +110,10 @@ def test_an_update_switches_without_a_failed_request(cloud: Cloud) -> None:
 
     asking = threading.Thread(target=keep_asking)
     asking.start()
+    cloud.s3.open.clear()
     cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="two")
     assert cloud.sagemaker.describe_endpoint(EndpointName="dogs")["EndpointStatus"] == "Updating"
+    cloud.s3.open.set()
     cloud.endpoint("dogs")
     wait_for(lambda: len(server_pids(cloud)) == 1)
     done.set()
@@ -140,6 +142,7 @@ def test_a_failing_creation_names_the_log_group(cloud: Cloud) -> None:
     found = cloud.endpoint("dogs", "Failed")
     assert "log group /aws/sagemaker/Endpoints/dogs" in found["FailureReason"]
     assert "cannot load the model" in cloud.log_of("Endpoints/dogs")
+    assert cloud.open_logs() == []
     with pytest.raises(ClientError, match="it can only be deleted"):
         cloud.sagemaker.update_endpoint(EndpointName="dogs", EndpointConfigName="worse")
     cloud.sagemaker.delete_endpoint(EndpointName="dogs")
@@ -204,8 +207,10 @@ def test_a_server_that_dies_is_started_again(cloud: Cloud) -> None:
 
 def test_a_deleted_endpoint_leaves_no_process_and_no_file(cloud: Cloud) -> None:
     serve(cloud)
+    assert cloud.open_logs() == ["/aws/sagemaker/Endpoints/dogs/AllTraffic/i-local"]
     cloud.sagemaker.delete_endpoint(EndpointName="dogs")
     assert server_pids(cloud) == []
+    assert cloud.open_logs() == []
     assert not (cloud.config.state_dir / "endpoints" / "dogs").exists()
     with pytest.raises(ClientError, match="Could not find endpoint"):
         cloud.sagemaker.describe_endpoint(EndpointName="dogs")

@@ -86,7 +86,8 @@ def serve_two(cloud: Cloud) -> None:
 @pytest.fixture
 def impatient(tmp_path: Path, s3: MemoryS3) -> Iterator[Cloud]:
     write_image(tmp_path / "bin")
-    made = new_cloud(tmp_path, s3, health_check_seconds=1.0)
+    # Two pings, and many times what a server that is well needs.
+    made = new_cloud(tmp_path, s3, health_check_seconds=4.0)
     with Server(made):
         yield made
 
@@ -153,24 +154,34 @@ def test_a_canary_takes_its_share_then_all(cloud: Cloud) -> None:
 def test_the_old_server_stays_for_the_termination_wait(cloud: Cloud) -> None:
     serve(cloud)
     configure(cloud, "two", "two")
-    update(cloud, "two", blue_green(TerminationWaitInSeconds=2))
+    update(cloud, "two", blue_green(TerminationWaitInSeconds=600))
     wait_for(lambda: ask(cloud).startswith("two"))
     assert len(server_pids(cloud)) == 2
     assert cloud.sagemaker.describe_endpoint(EndpointName="dogs")["EndpointStatus"] == "Updating"
+
+
+def test_the_old_server_ends_after_the_termination_wait(cloud: Cloud) -> None:
+    serve(cloud)
+    configure(cloud, "two", "two")
+    begun = time.monotonic()
+    update(cloud, "two", blue_green(TerminationWaitInSeconds=1))
     cloud.endpoint("dogs")
+    assert time.monotonic() - begun >= 1
     assert len(server_pids(cloud)) == 1
 
 
 def test_an_endpoint_that_is_being_updated_can_neither_be_updated_nor_deleted(cloud: Cloud) -> None:
     serve(cloud)
     configure(cloud, "two", "two")
-    update(cloud, "two", blue_green(wait=2))
+    cloud.s3.open.clear()
+    update(cloud, "two", blue_green())
     for refused in (
         lambda: update(cloud, "one", blue_green()),
         lambda: cloud.sagemaker.delete_endpoint(EndpointName="dogs"),
     ):
         with pytest.raises(ClientError, match="Cannot update in-progress endpoint"):
             refused()
+    cloud.s3.open.set()
     cloud.endpoint("dogs")
     cloud.sagemaker.delete_endpoint(EndpointName="dogs")
     assert server_pids(cloud) == []
@@ -188,11 +199,13 @@ def test_of_many_updates_at_once_one_is_taken(cloud: Cloud) -> None:
         except ServiceError:
             pass
 
+    cloud.s3.open.clear()  # the first update is not over before the last is asked for
     threads = [threading.Thread(target=attempt, args=[o]) for o in ("UpdateEndpoint", "CreateEndpoint") * 4]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    cloud.s3.open.set()
     assert taken == ["UpdateEndpoint"]
     cloud.endpoint("dogs")
 

@@ -1,6 +1,7 @@
 """What a service does at its start and its end, and how it answers on the wire."""
 
 import json
+import shutil
 import subprocess
 import sys
 import urllib.error
@@ -43,18 +44,33 @@ def test_stopping_the_service_ends_its_jobs_and_says_so(tmp_path: Path, s3: Memo
     assert list((tmp_path / "state" / "jobs").iterdir()) == []
 
 
+def test_a_job_that_comes_while_the_service_ends_starts_no_process(tmp_path: Path, s3: MemoryS3) -> None:
+    write_image(tmp_path / "bin")
+    cloud = new_cloud(tmp_path, s3)
+    cloud.service.start()
+    cloud.service.stop()
+    cloud.service.handle("CreateTrainingJob", job_request("late", "print('started')"))
+    job = wait_for(lambda: job if (job := describe(cloud, "late"))["TrainingJobStatus"] == "Failed" else None)
+    assert job["FailureReason"] == "InternalServerError: the local SageMaker was stopped while the job ran"
+    assert cloud.log_of("late") == []
+
+
 def test_a_job_that_ran_at_a_crash_is_failed_and_its_processes_end(tmp_path: Path, s3: MemoryS3) -> None:
     write_image(tmp_path / "bin")
     crashed = new_cloud(tmp_path, s3)
     crashed.service.start()
     process = started_job(crashed, "cut")
-    again = new_cloud(tmp_path, s3)
+    record = tmp_path / "state" / "records" / "training-job" / "cut.json"
+    wait_for(lambda: "process" in json.loads(record.read_text())["private"])
+    # A copy: the service that stands for the crashed one goes on writing into its own folder.
+    shutil.copytree(tmp_path / "state", tmp_path / "left")
+    again = new_cloud(tmp_path, s3, state_dir=tmp_path / "left")
     again.service.start()
     assert ended(process)
     job = describe(again, "cut")
     assert job["TrainingJobStatus"] == "Failed"
     assert job["FailureReason"] == "InternalServerError: the local SageMaker ended while the job ran"
-    assert not (tmp_path / "state" / "jobs").exists()
+    assert not (tmp_path / "left" / "jobs").exists()
     crashed.service.stop()
     again.service.stop()
 

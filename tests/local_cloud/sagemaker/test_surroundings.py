@@ -1,7 +1,7 @@
 """What a job or a model runs in: an isolated network, a VPC, a warm pool, or no instance at all."""
 
-import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from local_cloud.sagemaker.service import ServiceError
 from local_cloud.sagemaker.warm_pools import status_at
-from tests.local_cloud.sagemaker.stand_in import IMAGE, ROLE, Cloud, channel
+from tests.local_cloud.sagemaker.stand_in import IMAGE, ROLE, Cloud, channel, wait_for
 from tests.local_cloud.sagemaker.test_endpoints import ask, tar_gz
 
 AWS = "AWS_ACCESS_KEY_ID,AWS_SECRET_ACCESS_KEY,AWS_ENDPOINT_URL,AWS_CA_BUNDLE,AWS_SESSION_TOKEN"
@@ -67,9 +67,12 @@ def test_a_vpc_is_written_down(cloud: Cloud) -> None:
         cloud.train("half", "", VpcConfig={**vpc, "SecurityGroupIds": ["no security group"]})
 
 
-def test_a_warm_instance_is_taken_over_by_the_next_job_like_it(cloud: Cloud) -> None:
-    cloud.train("first", "time.sleep(0.3)", ResourceConfig=WARM)
+def test_a_warm_instance_is_taken_over_by_the_next_job_like_it(cloud: Cloud, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    script = f"while not pathlib.Path({str(seen)!r}).exists(): time.sleep(0.02)"
+    cloud.train("first", script, ResourceConfig=WARM)
     assert cloud.sagemaker.describe_training_job(TrainingJobName="first")["WarmPoolStatus"]["Status"] == "InUse"
+    seen.touch()
     assert cloud.job("first")["WarmPoolStatus"]["Status"] == "Available"
     cloud.train("other", "", ResourceConfig={**WARM, "VolumeSizeInGB": 20})
     cloud.train("second", "", ResourceConfig=WARM)
@@ -118,8 +121,7 @@ def test_what_a_test_asks_for_is_checked(cloud: Cloud) -> None:
 
 def test_a_running_job_can_be_stopped(cloud: Cloud) -> None:
     cloud.train("long", "print('started', flush=True)\ntime.sleep(60)")
-    while "started" not in cloud.log_of("long"):
-        time.sleep(0.02)
+    wait_for(lambda: "started" in cloud.log_of("long"))
     cloud.sagemaker.stop_training_job(TrainingJobName="long")
     assert cloud.job("long")["TrainingJobStatus"] == "Stopped"
     with pytest.raises(ClientError, match="is in status Stopped"):

@@ -1,11 +1,13 @@
 import io
 import tarfile
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from botocore.exceptions import ClientError
 
+from local_cloud.sagemaker import training_run
 from tests.local_cloud.sagemaker.stand_in import ROLE, Cloud, channel, wait_for
 
 ENDLESS = "print('started', flush=True)\nwhile True: time.sleep(0.05)"
@@ -23,16 +25,17 @@ def members(packed: bytes) -> dict[str, bytes]:
     return found
 
 
-def child_of(cloud: Cloud, name: str) -> psutil.Process:
-    def look() -> psutil.Process | None:
-        lines = [line for line in cloud.log_of(name) if line.startswith("child ")]
-        return psutil.Process(int(lines[0].split()[1])) if lines else None
-
-    return wait_for(look)
+def child_of(cloud: Cloud, name: str) -> int:
+    """Return the number of the child's process, which may have ended already."""
+    (line,) = wait_for(lambda: [line for line in cloud.log_of(name) if line.startswith("child ")])
+    return int(line.split()[1])
 
 
-def ended(process: psutil.Process) -> bool:
-    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+def ended(process: int) -> bool:
+    try:
+        return psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def test_a_job_runs_its_image_and_leaves_its_model_in_s3(cloud: Cloud) -> None:
@@ -116,6 +119,7 @@ def test_log_lines_go_to_a_stream_of_the_job(cloud: Cloud) -> None:
     assert group == "/aws/sagemaker/TrainingJobs"
     assert stream.startswith("talks/algo-1-")
     assert set(cloud.logs[group, stream].lines) == {"hello", "oh"}
+    assert cloud.open_logs() == []  # what it said is stored when it is seen to have ended
 
 
 def test_the_last_value_of_a_metric_is_its_final_one(cloud: Cloud) -> None:
@@ -144,14 +148,15 @@ def test_a_killed_launcher_is_named_and_its_children_end_too(cloud: Cloud) -> No
     cloud.train("killed", WITH_CHILD + "os.kill(os.getpid(), signal.SIGKILL)")
     job = cloud.job("killed")
     assert job["FailureReason"] == "AlgorithmError: killed by SIGKILL (signal 9), exit code: 137"
-    wait_for(lambda: ended(child_of(cloud, "killed")))
+    child = child_of(cloud, "killed")
+    wait_for(lambda: ended(child))
 
 
 def test_children_end_with_a_job_that_completes(cloud: Cloud) -> None:
     cloud.train("leaves", WITH_CHILD)
     assert cloud.job("leaves")["TrainingJobStatus"] == "Completed"
-    lines = [line for line in cloud.log_of("leaves") if line.startswith("child")]
-    wait_for(lambda: not psutil.pid_exists(int(lines[0].split()[1])))
+    child = child_of(cloud, "leaves")
+    wait_for(lambda: ended(child))
 
 
 def test_a_stopped_job_may_save_its_model(cloud: Cloud) -> None:
@@ -171,9 +176,13 @@ signal.signal(signal.SIGTERM, save)
         cloud.sagemaker.stop_training_job(TrainingJobName="stopped")
 
 
-def test_a_job_ends_when_its_time_is_up(cloud: Cloud) -> None:
-    cloud.train("long", WITH_CHILD + ENDLESS, StoppingCondition={"MaxRuntimeInSeconds": 1})
+def test_a_job_ends_when_its_time_is_up(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead = 0.0
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + ahead)
+    monkeypatch.setattr(training_run, "time", clock)
+    cloud.train("long", WITH_CHILD + ENDLESS, StoppingCondition={"MaxRuntimeInSeconds": 1000})
     child = child_of(cloud, "long")
+    ahead = 1000.0
     job = cloud.job("long")
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
     wait_for(lambda: ended(child))

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,30 +39,34 @@ class Handler(http.server.BaseHTTPRequestHandler):
             now += 1
             most = max(most, now)
             tries[body] = tries.get(body, 0) + 1
+        status, answer = self.found(body)
+        # Before the answer: the next request may come the moment it is read.
+        with lock:
+            now -= 1
+        self.reply(status, answer)
+
+    def found(self, body):
         if body == b"environment":
             found = {n: v for n, v in os.environ.items() if n.startswith("SAGEMAKER_") or n == "OWN"}
-            self.reply(200, json.dumps(found).encode())
+            return 200, json.dumps(found).encode()
         elif body == b"headers":
-            self.reply(200, f"{self.headers['Content-Type']} {self.headers['Accept']}".encode())
+            return 200, f"{self.headers['Content-Type']} {self.headers['Accept']}".encode()
         elif body.startswith(b"bad"):
-            self.reply(400, b"no photo")
+            return 400, b"no photo"
         elif body == b"flaky" and tries[body] < 3:
-            self.reply(503, b"busy")
+            return 503, b"busy"
         elif body == b"failing":
-            self.reply(500, b"cannot predict")
+            return 500, b"cannot predict"
         elif body == b"die":
             os._exit(3)
         elif body == b"wait":
             time.sleep(60)
-        else:
-            if body.startswith(b"together"):
-                deadline = time.monotonic() + 10
-                while most < 2 and time.monotonic() < deadline:
-                    time.sleep(0.01)
-                body = str(most).encode()
-            self.reply(200, b"[" + body + b"]")
-        with lock:
-            now -= 1
+        elif body.startswith(b"together"):
+            deadline = time.monotonic() + 10
+            while most < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+            body = str(most).encode()
+        return 200, b"[" + body + b"]"
 
     def reply(self, status, body):
         self.send_response(status)
@@ -135,7 +140,7 @@ def transform(cloud: Cloud, **members: Any) -> dict[str, Any]:
 
 def outputs(cloud: Cloud) -> dict[str, bytes]:
     prefix = "bucket/out/"
-    return {key.removeprefix(prefix): body for key, body in cloud.s3.objects.items() if key.startswith(prefix)}
+    return {key.removeprefix(prefix): body for key, body in list(cloud.s3.objects.items()) if key.startswith(prefix)}
 
 
 def test_every_object_below_the_prefix_is_answered_under_its_name(cloud: Cloud) -> None:
@@ -154,6 +159,7 @@ def test_the_containers_lines_and_the_limits_are_in_the_jobs_log(cloud: Cloud) -
     assert "loaded" in cloud.logs["/aws/sagemaker/TransformJobs", "job/i-local"].lines
     limits = "[sagemaker logs]: MaxConcurrentTransforms=1, MaxPayloadInMB=6, BatchStrategy=MULTI_RECORD"
     assert cloud.logs["/aws/sagemaker/TransformJobs", "job/i-local/data-log"].lines == [limits]
+    assert cloud.open_logs() == []  # what was said is stored when the job is seen to have ended
 
 
 def test_the_container_learns_that_it_is_a_batch_and_what_the_request_says(cloud: Cloud) -> None:
@@ -351,7 +357,9 @@ def test_a_job_that_ran_at_a_crash_has_failed_and_its_server_is_ended(cloud: Clo
     put(cloud, a=b"wait")
     cloud.sagemaker.create_transform_job(**request())
     wait_for(lambda: "TransformStartTime" in cloud.sagemaker.describe_transform_job(TransformJobName="job"))
-    later = new_cloud(tmp_path, cloud.s3)
+    # A copy: the service that stands for the crashed one goes on writing into its own folder.
+    shutil.copytree(tmp_path / "state", tmp_path / "left")
+    later = new_cloud(tmp_path, cloud.s3, state_dir=tmp_path / "left")
     later.service.start()
     found = later.service.handle("DescribeTransformJob", {"TransformJobName": "job"})
     assert found["TransformJobStatus"] == "Failed"

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from contract.search_space import parse_hyperparameters, tuner_ranges
+from local_cloud.sagemaker.training import TrainingJobs
 from tests.local_cloud.sagemaker.stand_in import IMAGE, ROLE, Cloud, MemoryS3, Server, new_cloud, wait_for, write_image
 
 # The nearer lr is to 0.01, the better.
@@ -83,15 +84,9 @@ def test_the_best_trial_is_found_and_described(cloud: Cloud, strategy: str) -> N
 def test_no_more_trials_than_cores_run_at_once_and_they_share_the_cores(cloud: Cloud) -> None:
     script = "print('threads', os.environ['OMP_NUM_THREADS']); time.sleep(0.3)\n" + OBJECTIVE
     create(cloud, "cores", script)
-    most = 0
-
-    def look() -> bool:
-        nonlocal most
-        job = describe(cloud, "cores")
-        most = max(most, job["TrainingJobStatusCounters"]["InProgress"])
-        return bool(job["HyperParameterTuningJobStatus"] == "Completed")
-
-    wait_for(look, 30)
+    assert finished(cloud, "cores")["HyperParameterTuningJobStatus"] == "Completed"
+    ran = [(trial["CreationTime"], trial["TrainingEndTime"]) for trial in trials(cloud, "cores")]
+    most = max(sum(begin <= moment < end for begin, end in ran) for moment, _ in ran)
     assert most == cloud.config.cores == 2
     assert set(cloud.log_of("cores-")) >= {"threads 1"}
 
@@ -192,9 +187,27 @@ def test_tuning_jobs_are_listed_and_deleted_with_their_trials(cloud: Cloud) -> N
     assert cloud.sagemaker.list_training_jobs()["TrainingJobSummaries"] == []
 
 
-def test_stopping_the_service_ends_a_tuning_job(tmp_path: Path, s3: MemoryS3) -> None:
+@pytest.mark.parametrize("first", ["jobs", "tuning"])
+def test_stopping_the_service_ends_a_tuning_job(
+    tmp_path: Path, s3: MemoryS3, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
     write_image(tmp_path / "bin")
     cloud = new_cloud(tmp_path, s3)
+    shut_down = TrainingJobs.shut_down
+
+    def shut_down_late(jobs: TrainingJobs) -> None:
+        """Leave it to the tuning job to end its trials."""
+        request = {"HyperParameterTuningJobName": "cut"}
+        wait_for(
+            lambda: (
+                cloud.service.handle("DescribeHyperParameterTuningJob", request)["HyperParameterTuningJobStatus"]
+                == "Failed"
+            )
+        )
+        shut_down(jobs)
+
+    if first == "tuning":
+        monkeypatch.setattr(TrainingJobs, "shut_down", shut_down_late)
     with Server(cloud):
         create(cloud, "cut", "print('started', flush=True); time.sleep(60)")
         wait_for(lambda: len(cloud.log_of("cut-")) == 2)
