@@ -23,7 +23,7 @@ _STUBBORN = (
 
 
 def _wait_for(path: Path) -> str:
-    for _ in range(200):
+    for _ in range(1200):
         if path.exists() and path.read_text():
             return path.read_text()
         time.sleep(0.05)
