@@ -13,6 +13,8 @@ from console.files import read_json
 
 CONNECTION_FILE: Final = "connection.json"
 LOG_FILE: Final = "local-cloud.log"
+# One that trains on every core may take its time; one that is gone refuses at once.
+_ANSWER_SECONDS: Final = 20.0
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Connection:
     def answers(self) -> bool:
         """Whether an AWS endpoint answers there, whatever it says."""
         try:
-            httpx.get(self.endpoint, verify=_trust(self.ca_bundle), timeout=5.0, trust_env=False)
+            httpx.get(self.endpoint, verify=_trust(self.ca_bundle), timeout=_ANSWER_SECONDS, trust_env=False)
         except (httpx.HTTPError, OSError):
             return False
         return True

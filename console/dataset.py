@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -135,12 +136,13 @@ def upload(archive: Path, cloud: Cloud, bucket: str, progress: Progress) -> Sour
     s3 = cloud.client("s3")
     if not _exists(s3, bucket, key):
         total = archive.stat().st_size
-        sent = 0
+        sent, counting = 0, threading.Lock()
 
-        def count(sent_now: int) -> None:
+        def count(sent_now: int) -> None:  # by several threads, one part of the archive each
             nonlocal sent
-            sent += sent_now
-            progress(sent, total)
+            with counting:
+                sent += sent_now
+                progress(sent, total)
 
         s3.upload_file(str(archive), bucket, key, Callback=count)
     return Source(f"s3://{bucket}/{key}", fingerprint)

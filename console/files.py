@@ -15,16 +15,19 @@ from console.interrupts import shielded
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; renamed to it at the end, removed when anything goes wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = None
     try:
+        with shielded():
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+            os.close(handle)
+            temporary = Path(name)
         yield temporary
         with shielded():
             temporary.chmod(0o644)  # mkstemp's 0600 is for secrets
             temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

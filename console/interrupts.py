@@ -45,12 +45,19 @@ _state = _State()
 
 @contextmanager
 def caught() -> Iterator[None]:
-    """Turn the stop signals into Interrupted within the block; restores the former handlers."""
+    """Turn the stop signals into Interrupted within the block; restores the former handlers, unless it was stopped.
+
+    Then signals are ignored from there on: the same wish, passed on twice, must not cut short the way out.
+    """
     global _state
     _state = _State()
     former = {number: signal.signal(number, _state.handle) for number in _SIGNALS}
     try:
         yield
+    except Interrupted:
+        _state.unwinding = True
+        former = dict.fromkeys(_SIGNALS, signal.SIG_IGN)
+        raise
     finally:
         for number, handler in former.items():
             signal.signal(number, handler)

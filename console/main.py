@@ -27,10 +27,12 @@ def main() -> None:
 
 
 def _run() -> None:
-    # Imported here: it takes a second, in which Ctrl-C must already be understood.
-    from botocore.exceptions import BotoCoreError, ClientError
+    # Imported here: it takes a second, in which Ctrl-C must already be understood. It is granted behind it, for what is
+    # raised in the middle of an import may be taken for something else, and be lost.
+    with interrupts.shielded():
+        from botocore.exceptions import BotoCoreError, ClientError
 
-    from console.commands import app
+        from console.commands import app
 
     try:
         app()

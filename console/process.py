@@ -1,7 +1,8 @@
 """Child processes in sessions of their own: Ctrl-C reaches only us, and we end them with all they started."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -46,12 +47,23 @@ def end(process: "subprocess.Popen[bytes]", grace: float = GRACE_SECONDS) -> Non
 def end_tree(process: psutil.Process, grace: float = GRACE_SECONDS) -> None:
     """End any process and everything below it in the same way."""
     with shielded():
-        family = _family(process)
-        _each(family[:1], "terminate")
+        with _halted(process):  # or what it starts just now might outlive it, unknown to us
+            family = _family(process)
+            _each(family[:1], "terminate")
         psutil.wait_procs(family[:1], timeout=grace)
         # What it started meanwhile is found by asking again; what it left behind is in the first list.
         _each([*_family(process), *family], "kill")
         psutil.wait_procs(family, timeout=grace)
+
+
+@contextmanager
+def _halted(process: psutil.Process) -> Iterator[None]:
+    """Have a process stand still within the block."""
+    _each([process], "suspend")
+    try:
+        yield
+    finally:
+        _each([process], "resume")
 
 
 def _family(process: psutil.Process) -> list[psutil.Process]:

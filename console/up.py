@@ -30,8 +30,8 @@ def up(project: Project, cloud: Laptop, screen: Screen) -> None:
         if not cloud.is_ours:
             screen.say("It was running already: Ctrl-C in its own terminal ends it, or: pedigree down")
             return
-        screen.say("Ctrl-C ends it.")
         with suppress(Interrupted):  # the way to end it, so no failure
+            screen.say("Ctrl-C ends it.")
             _stay(cloud)
     finally:
         cloud.stop()

@@ -82,9 +82,18 @@ def _kept(folder: Path, make: Callable[[Path], None]) -> Path:
         if not (made / _COMPLETE).is_file():
             raise ConsoleError(f"That is no model: it holds no {_COMPLETE}.")
         with shielded():
+            _put_in_place(made, folder)
+    return folder
+
+
+def _put_in_place(made: Path, folder: Path) -> None:
+    """Rename what was made, unless another command was faster: what that one put there may be in use."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not (folder / _COMPLETE).is_file():
             shutil.rmtree(folder, ignore_errors=True)
             made.rename(folder)
-    return folder
 
 
 def _unpack(archive: Path, folder: Path) -> None:

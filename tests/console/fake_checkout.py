@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -26,6 +27,8 @@ if (state.parent / "break").exists():
     print("port 4566 is taken by another program", file=sys.stderr)
     sys.exit(3)
 server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.SimpleHTTPRequestHandler)
+# Asked to end from here on, it has a worker to take along: it ends once it can.
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(120)"], start_new_session=True)
 
 def end(*_):
@@ -43,6 +46,7 @@ connection = {"endpoint": url, "ca_bundle": certifi.where(), "region": "us-east-
   "api_url": "http://localhost:8080"}
 (state / "connection.new").write_text(json.dumps(connection))
 (state / "connection.new").rename(state / "connection.json")
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
 threading.Thread(target=lambda: (sys.stdin.buffer.read(), end()), daemon=True).start()
 server.serve_forever()
 """
@@ -53,7 +57,7 @@ from pathlib import Path
 from console import laptop, main, process, project
 project.Project.here = classmethod(lambda cls: cls(Path({root!r})))
 project.Project.programs = Path({root!r}) / "bin"
-laptop.STOP_SECONDS = 1.0
+laptop.STOP_SECONDS = 1.0 if Path({root!r}, "build", "stubborn").exists() else 10.0
 main.main()
 """
 
@@ -100,7 +104,7 @@ class Checkout:
 
     def wait_for(self, name: str) -> Path:
         """Wait until a file is there."""
-        for _ in range(400):
+        for _ in range(1200):
             if (self.root / name).exists():
                 return self.root / name
             time.sleep(0.05)
@@ -116,7 +120,8 @@ class Checkout:
             process.kill()
             process.communicate()
         for left in self.processes():
-            left.kill()
+            with suppress(psutil.NoSuchProcess):  # it has just ended by itself
+                left.kill()
 
     def _is_ours(self, process: psutil.Process) -> bool:
         try:

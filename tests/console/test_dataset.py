@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +119,31 @@ def test_an_archive_that_is_there_is_not_sent_again(cloud: FakeCloud, tmp_path: 
     cloud.stub("s3").add_response("head_object", {}, {"Bucket": "bucket", "Key": f"datasets/{digest}.zip"})
     source = dataset.upload(archive, cloud, "bucket", _ignore)
     assert source == dataset.Source(f"s3://bucket/datasets/{digest}.zip", digest)
+
+
+def test_parts_that_are_sent_at_once_are_counted_one_after_the_other(
+    cloud: FakeCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "photos.zip"
+    archive.write_bytes(b"content!")
+    cloud.stub("s3").add_client_error("head_object", "404", http_status_code=404)
+
+    def send(*_: str, Callback: Callable[[int], None]) -> None:  # noqa: N803 - boto3's name
+        parts = [threading.Thread(target=Callback, args=(1,)) for _ in range(8)]
+        for part in parts:
+            part.start()
+        for part in parts:
+            part.join()
+
+    seen: list[int] = []
+
+    def show(done: int, total: int) -> None:
+        time.sleep((total - done) / 200)  # the first one is the slowest
+        seen.append(done)
+
+    monkeypatch.setattr(cloud.client("s3"), "upload_file", send)
+    dataset.upload(archive, cloud, "bucket", show)
+    assert seen == [1, 2, 3, 4, 5, 6, 7, 8]
 
 
 def test_an_archive_that_is_not_there_is_sent(cloud: FakeCloud, tmp_path: Path) -> None:

@@ -1,8 +1,13 @@
+import os
+import signal
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from console.files import read_json, replacing, write_json
+from console.interrupts import Interrupted, caught
 
 
 def test_json_is_written_and_read(tmp_path: Path) -> None:
@@ -23,6 +28,22 @@ def _write_half(path: Path) -> None:
     with replacing(path) as temporary:
         temporary.write_text("hal")
         raise OSError("disk full")
+
+
+def test_who_stops_it_when_its_file_has_just_been_made_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = tempfile.mkstemp
+
+    def interrupted(**given: Any) -> tuple[int, str]:
+        made = make(**given)
+        os.kill(os.getpid(), signal.SIGINT)
+        return made
+
+    monkeypatch.setattr(tempfile, "mkstemp", interrupted)
+    with caught(), pytest.raises(Interrupted):
+        write_json(tmp_path / "a.json", {})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_or_broken_json_file_reads_as_none(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_nested_shields_hold_until_the_outermost_ends() -> None:
 
 
 def test_the_same_ctrl_c_passed_on_twice_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(interrupts, "_SAME_WISH_SECONDS", 3600.0)
     with caught():
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGINT)
@@ -77,6 +78,18 @@ def test_the_same_ctrl_c_passed_on_twice_counts_once(monkeypatch: pytest.MonkeyP
         monkeypatch.setattr(interrupts, "_SAME_WISH_SECONDS", 0.0)
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_after_a_wish_that_was_granted_nothing_disturbs_the_way_out() -> None:
+    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        with pytest.raises(Interrupted), caught():
+            os.kill(os.getpid(), signal.SIGINT)
+        for number in former:
+            os.kill(os.getpid(), number)
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def test_the_former_handlers_come_back() -> None:

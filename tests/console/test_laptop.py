@@ -15,10 +15,11 @@ from tests.console.fake_checkout import Checkout
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Checkout]:
     checkout = Checkout(tmp_path)
     monkeypatch.setattr(Project, "programs", tmp_path / "bin")
-    return checkout
+    yield checkout
+    checkout.kill()
 
 
 @pytest.fixture

@@ -17,13 +17,19 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], 
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(60)
 """
+_WAITS = """
+import pathlib, time
+print("ready", flush=True)
+while not pathlib.Path({go!r}).exists():
+    time.sleep(0.01)
+"""
 _STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('ready', flush=True); time.sleep(60)"
 )
 
 
 def _wait_for(path: Path) -> str:
-    for _ in range(200):
+    for _ in range(1200):
         if path.exists() and path.read_text():
             return path.read_text()
         time.sleep(0.05)
@@ -57,6 +63,25 @@ def test_ctrl_c_ends_a_running_command_and_its_children(tmp_path: Path) -> None:
     thread.join()
     assert not psutil.pid_exists(int(note.read_text()))
     assert set(psutil.Process().children()) <= before
+
+
+def test_what_a_command_would_start_just_when_it_is_ended_is_never_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go, note, family = tmp_path / "go", tmp_path / "pid", process._family
+
+    def slowly(of: psutil.Process) -> list[psutil.Process]:
+        found = family(of)
+        go.touch()
+        time.sleep(0.5)
+        return found
+
+    monkeypatch.setattr(process, "_family", slowly)
+    command = [sys.executable, "-c", _WAITS.format(go=str(go)) + _CHILD_WITH_GRANDCHILD, str(note)]
+    child = process.start(command, os.environ, tmp_path, tmp_path / "log")
+    _wait_for(tmp_path / "log")
+    process.end(child)
+    assert not note.exists()
 
 
 def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:

@@ -119,9 +119,10 @@ def test_an_upload_that_is_refused_says_so_and_tells_nobody_its_signature(api: F
     with pytest.raises(PhotoError, match="could not be uploaded: S3 answered 403") as caught:
         client.predict(LARGE, Options())
     assert caught.value.code == Cause.UPLOAD
-    api.tell(uploads_to(f"http://127.0.0.1:{closed_port()}"))
-    with pytest.raises(PhotoError, match="/store does not answer") as caught:
-        client.predict(LARGE, Options())
+    with closed_port() as port:
+        api.tell(uploads_to(f"http://127.0.0.1:{port}"))
+        with pytest.raises(PhotoError, match="/store does not answer") as caught:
+            client.predict(LARGE, Options())
     assert "signed" not in caught.value.message
 
 
@@ -213,7 +214,7 @@ def test_an_upload_place_that_is_none_is_shown(api: FakeApi, client: Client) -> 
 def test_an_api_that_does_not_answer_is_asked_once_more_for_the_first_photo_alone(
     patience: Patience, pauses: list[float]
 ) -> None:
-    with Client(Api(f"http://127.0.0.1:{closed_port()}", "secret"), patience) as client:
+    with closed_port() as port, Client(Api(f"http://127.0.0.1:{port}", "secret"), patience) as client:
         for _ in range(3):
             with pytest.raises(PhotoError, match="/predict does not answer") as caught:
                 client.predict(JPEG, Options())

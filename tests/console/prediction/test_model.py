@@ -8,6 +8,7 @@ import pytest
 from botocore.response import StreamingBody
 
 from console.errors import ConsoleError
+from console.prediction import model as module
 from console.prediction.model import given_model, program_of, served_model
 from contract.names import Stack
 from tests.console.events import START
@@ -98,6 +99,29 @@ def test_a_given_archive_is_unpacked_once_and_a_given_folder_is_taken_as_it_is(t
     assert given_model(path, tmp_path / "models") == model
     assert (model / "marker").exists()
     assert given_model(model, tmp_path / "elsewhere") == model
+
+
+def test_a_model_that_another_command_has_unpacked_meanwhile_is_left_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, models, unpack = archive(tmp_path, MODEL), tmp_path / "models", module._unpack
+
+    def overtaken(packed: Path, folder: Path) -> None:
+        monkeypatch.setattr(module, "_unpack", unpack)
+        (given_model(path, models) / "marker").touch()
+        unpack(packed, folder)
+
+    monkeypatch.setattr(module, "_unpack", overtaken)
+    model = given_model(path, models)
+    assert (model / "marker").exists()
+    assert list(models.iterdir()) == [model]
+
+
+def test_a_model_of_which_half_was_deleted_is_unpacked_again(tmp_path: Path) -> None:
+    path = archive(tmp_path, MODEL)
+    model = given_model(path, tmp_path / "models")
+    (model / "weights.pt").unlink()
+    assert (given_model(path, tmp_path / "models") / "weights.pt").is_file()
 
 
 @pytest.mark.parametrize(

@@ -110,11 +110,16 @@ def test_private_is_what_the_internet_does_not_have(address: str, is_global: boo
         ("http://", "and a host"),
         ("http://[::1", "cannot be fetched"),
         ("http://" + "a" * 70 + ".example/a.jpg", "cannot be fetched"),
-        (f"http://127.0.0.1:{closed_port()}/a.jpg", "cannot be fetched: .*refused"),
     ],
 )
 def test_an_address_that_cannot_be_fetched_is_told(screen: Screen, address: str, words: str) -> None:
     assert fails(address, screen, words).code == Cause.UNREADABLE
+
+
+def test_an_address_where_nobody_listens_is_told(screen: Screen) -> None:
+    with closed_port() as port:
+        error = fails(f"http://127.0.0.1:{port}/a.jpg", screen, "cannot be fetched: .*refused")
+    assert error.code == Cause.UNREADABLE
 
 
 def test_an_address_that_answers_no_photo_is_told(api: FakeApi, screen: Screen) -> None:

@@ -1,6 +1,7 @@
 """What the API says of the model in production."""
 
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -60,6 +61,15 @@ def test_a_version_that_was_deleted_from_the_registry_is_still_named(aws: Aws) -
     assert get("/health")["body"]["model"] == {"version": 3, "accuracy": None}
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A clock that stands until a test moves it; for this module alone, since other threads live by the true one."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr(production, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    return clock
+
+
+@pytest.mark.usefixtures("clock")
 def test_who_asks_again_soon_is_told_the_same_without_asking_sagemaker(aws: Aws) -> None:
     aws.endpoint("InService", 1)
     aws.in_production()
@@ -110,11 +120,9 @@ def test_a_model_of_before_there_were_examples_is_a_503_that_says_so(aws: Aws) -
     assert "older version" in response["body"]["error"]["message"]
 
 
-def test_what_is_kept_is_read_again_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = 0.0
-    monkeypatch.setattr("time.monotonic", lambda: now)
+def test_what_is_kept_is_read_again_after_a_while(clock: SimpleNamespace) -> None:
     values = iter([1, 2])
     kept = production.Kept(lambda: next(values))
     assert [kept.get(), kept.get()] == [1, 1]
-    now = 11.0
+    clock.now = 11.0
     assert kept.get() == 2

@@ -59,6 +59,7 @@ class FakeApi:
     refusals: list[InferenceError] = field(default_factory=list)
     answer: Answer | None = None
     asked: list[Asked] = field(default_factory=list)
+    _is_stopped: bool = field(default=False, init=False)
 
     def __enter__(self) -> "FakeApi":
         """Start to listen."""
@@ -66,6 +67,8 @@ class FakeApi:
 
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
+                if api._is_stopped:  # on a connection that a browser opened ahead of what it would ask
+                    return
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 asked = Asked(self.command, self.path, headers, body)
@@ -92,7 +95,8 @@ class FakeApi:
         self.stop()
 
     def stop(self) -> None:
-        """Listen no longer: whoever asks now is refused the connection."""
+        """Listen no longer: whoever asks now is refused the connection, or has one that ends without an answer."""
+        self._is_stopped = True
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

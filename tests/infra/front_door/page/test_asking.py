@@ -226,7 +226,10 @@ def test_an_example_that_was_refused_is_asked_for_again(
         page = open_page()
         page.drop(dog)
         page.answer()
-        page.page.wait_for_load_state("networkidle")
+        # Until whatever example the page has asked for is refused.
+        page.page.evaluate(
+            "async () => { await Promise.allSettled([...(await state.breeds).values()].map((one) => one.photo)); }"
+        )
     assert page.page.locator("#breeds img:visible").count() == 0
     page.drop(dog)
     page.answer()

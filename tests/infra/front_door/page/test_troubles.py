@@ -171,16 +171,18 @@ def test_what_the_api_refuses_is_told_with_its_own_words_and_the_request_s_id(
 
 
 def test_too_many_requests_are_told_with_the_time_to_wait(open_page: OpenPage, api: FakeApi, dog: Path) -> None:
-    api.refusals = [InferenceError(ErrorCode.TOO_MANY_REQUESTS, "slow down", retry_after=2)]
+    api.refusals = [InferenceError(ErrorCode.TOO_MANY_REQUESTS, "slow down", retry_after=30)]
     page = open_page()
+    page.page.clock.install()
     page.drop(dog)
     assert page.message() == (
         "Too many photos at once. This key has asked more than it may for the moment. Your photo is kept. "
-        "Try again in 2 seconds."
+        "Try again in 30 seconds."
     )
     again = page.page.locator("#again")
     assert again.is_disabled()
     assert again.inner_text().startswith("Try again in ")
+    page.page.clock.fast_forward(30_000)
     page.page.get_by_role("button", name="Try again", exact=True, disabled=False).click()
     assert page.answer().rows
     assert len(api.predictions()) == 2
@@ -262,9 +264,11 @@ def test_a_photo_that_takes_long_to_open_gives_way_to_a_newer_one(
     page.page.evaluate(
         "() => { const real = createImageBitmap; let slow = new Promise((done) => { window.goOn = done; });"
         " window.createImageBitmap = async (...given) => { const wait = slow; slow = null; await wait;"
-        " window.read = (window.read ?? 0) + 1; return real(...given); }; }"
+        " window.read = (window.read ?? 0) + 1; return real(...given); };"
+        " window.isSlow = () => slow === null; }"
     )
     page.drop(save("first.png", opened(drawn_dogs[first])))
+    page.page.wait_for_function("() => isSlow()")  # or the second one might be the first to be opened
     page.drop(save("second.png", opened(drawn_dogs[second])))
     assert page.answer().breed == second
     page.page.evaluate("goOn()")
