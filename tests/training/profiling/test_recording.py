@@ -19,12 +19,9 @@ NAMED = (Phase.WAIT, Phase.COPY, Phase.FORWARD, Phase.BACKWARD, Phase.OPTIMIZER)
 
 
 def test_the_named_phases_of_a_real_training_add_up_to_its_steps(usual: Usual) -> None:
-    steps = usual.profile.step_times
-    unnamed = [step.seconds - sum(step.phases.get(phase, 0.0) for phase in NAMED) for step in steps]
-    usual_step = statistics.median(step.seconds for step in steps)
-    # Of steps of 15 ms, some are interrupted between two phases by what else the machine does. Where they take 2 ms,
-    # what Python does between the phases, 0.2 ms here, is more than a twentieth.
-    assert statistics.median(unnamed) == pytest.approx(0, abs=max(0.05 * usual_step, 0.0005))
+    shares = [sum(step.phases.get(phase, 0.0) for phase in NAMED) / step.seconds for step in usual.profile.step_times]
+    # Of steps of 15 ms, some are interrupted between two phases by what else the machine does.
+    assert statistics.median(shares) == pytest.approx(1, abs=0.05)
 
 
 def test_all_phases_add_up_to_the_time_that_the_training_took(usual: Usual) -> None:
